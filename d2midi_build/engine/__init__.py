@@ -1,0 +1,1 @@
+"""Running jobs in other processes; ``base`` holds the contract."""

@@ -1,0 +1,195 @@
+"""Every knob of a build. Defaults are the Dance2MIDI paper's figures where it gives one.
+
+A recipe is TOML with a table per stage; a file names only what it changes. Fields a stage reads decide
+its key (see ``stages.base.Stage.reads``), so changing one re-runs that stage and what depends on it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from d2midi_build import clock
+from d2midi_build.errors import RecipeError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CrawlRecipe(_Section):
+    """Fetching videos. Only ``format`` changes what is fetched; the rest says how, or sets limits."""
+
+    format: str = Field(
+        "bv*[height<=1080]+ba/b[height<=1080]/bv*+ba/b",
+        description="yt-dlp format selection; the fallbacks take what a site has.",
+    )
+    max_duration_s: float = Field(1800.0, gt=0, description="Longer videos are refused (policy).")
+    max_bytes: int = Field(2_000_000_000, gt=0, description="Larger files are refused (policy).")
+    parallel: int = Field(4, ge=1, le=64, description="Downloads in flight, all sites together.")
+    per_site: int = Field(2, ge=1, description="Downloads in flight per site.")
+    pause_s: float = Field(1.0, ge=0, description="Least seconds between two starts on one site.")
+    retries: int = Field(5, ge=0, description="Attempts after the first, with growing pauses.")
+    socket_timeout_s: float = Field(30.0, gt=0, description="Silence after which a connection is given up.")
+    rate_limit: int = Field(0, ge=0, description="Bytes per second per download; 0 is no limit.")
+    proxy: str = Field("", description="Proxy URL, passed to yt-dlp.")
+    cookies: str = Field("", description="Netscape cookie file, passed to yt-dlp.")
+    cookies_from_browser: str = Field("", description="Browser to read cookies from, as yt-dlp names it.")
+    breaker_after: int = Field(3, ge=1, description="Bot checks or 429s in a row that close a site.")
+    breaker_cooldown_s: float = Field(900.0, ge=0, description="Seconds until a closed site is tried again.")
+
+
+class FilterRecipe(_Section):
+    """Screening. ``scan_height`` and ``samples_per_s`` decide what is measured; the rest are thresholds,
+    applied to the stored scores, so that changing one decodes nothing again."""
+
+    scan_height: int = Field(360, ge=120, le=1080, description="Height in pixels videos are scanned at.")
+    samples_per_s: float = Field(1.0, gt=0, le=20, description="Frames per second given to the people detector.")
+    several_reject: float = Field(0.25, ge=0, le=1, description="Share of samples with more than one person: reject above.")
+    several_review: float = Field(0.15, ge=0, le=1, description="The same share: review above.")
+    nobody_reject: float = Field(0.5, ge=0, le=1, description="Share of samples without a person: reject above.")
+    nobody_review: float = Field(0.2, ge=0, le=1, description="The same share: review above.")
+    still_below: float = Field(0.15, ge=0, description="Median change between samples in grey levels: a still picture below.")
+    silent_below_db: float = Field(-50.0, le=0, description="Loudness in dBFS under which a 0.1 s block is silent.")
+    silent_reject: float = Field(0.5, ge=0, le=1, description="Share of silent blocks: reject above.")
+    silent_review: float = Field(0.2, ge=0, le=1, description="The same share: review above.")
+    clipped_reject: float = Field(0.05, ge=0, le=1, description="Share of samples in runs at full scale: reject above.")
+    clipped_review: float = Field(0.01, ge=0, le=1, description="The same share: review above.")
+    review: Literal["keep", "drop"] = Field("drop", description="Whether takes that need a human eye go on.")
+
+
+class ResampleRecipe(_Section):
+    """The clip on the one clock (section 3.2)."""
+
+    height: int = Field(640, ge=64, le=2160, description="Height of the clip in pixels; never enlarged.")
+    crf: int = Field(20, ge=0, le=51, description="H.264 quality; lower is better and larger.")
+
+
+class SeparateRecipe(_Section):
+    """Parting the audio before transcription (section 3.3)."""
+
+    method: Literal["none", "hpss", "demucs"] = Field("none", description="How stems are made.")
+    demucs_model: str = Field("htdemucs", description="Name of the demucs model in your folder.")
+    demucs_folder: str = Field("", description="Folder with your demucs weights.")
+
+
+class TranscribeRecipe(_Section):
+    """Audio to notes (section 3.3)."""
+
+    transcriber: str = Field("basic-pitch", description="Name of a transcriber (`d2midi doctor` lists them).")
+    audio: Literal["native", "clip"] = Field(
+        "native", description="The original audio, or the clip's 10,240 Hz, which has lost the hi-hats."
+    )
+    onset_threshold: float = Field(0.5, gt=0, lt=1, description="Least onset probability of a note.")
+    frame_threshold: float = Field(0.3, gt=0, lt=1, description="Least frame probability of a note.")
+    minimum_note_s: float = Field(0.1277, gt=0, description="Shorter notes are dropped.")
+
+
+class WindowRecipe(_Section):
+    """Views of clips (section 3.4)."""
+
+    frames: int = Field(clock.WINDOW_FRAMES, ge=1, description="Frames of a window.")
+    stride: int = Field(clock.WINDOW_STRIDE, ge=1, description="Frames between window starts.")
+
+
+class RunRecipe(_Section):
+    """How a build runs; nothing here changes a result."""
+
+    workers: int = Field(0, ge=0, description="Worker processes; 0 is one per core.")
+    item_timeout_s: float = Field(14_400.0, gt=0, description="An item that runs longer counts as hung.")
+    min_free_gb: float = Field(1.0, ge=0, description="A build stops before free disk falls below this.")
+
+
+class Recipe(_Section):
+    """A whole recipe. ``Recipe()`` is the default; ``Recipe.load(path)`` reads a file."""
+
+    crawl: CrawlRecipe = CrawlRecipe()
+    filter: FilterRecipe = FilterRecipe()
+    resample: ResampleRecipe = ResampleRecipe()
+    separate: SeparateRecipe = SeparateRecipe()
+    transcribe: TranscribeRecipe = TranscribeRecipe()
+    window: WindowRecipe = WindowRecipe()
+    run: RunRecipe = RunRecipe()
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        """Read a recipe from a TOML file.
+
+        Raises
+        ------
+        RecipeError
+            If the file is missing, not TOML, or has an unknown field or impossible value; the
+            message names each field.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise RecipeError(
+                f"cannot read the recipe {path}: {error.strerror}. `d2midi recipe init` writes one."
+            ) from error
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"the recipe {path} is not UTF-8 text: {error}") from error
+        return cls.parse(text, origin=str(path))
+
+    @classmethod
+    def parse(cls, text: str, origin: str = "recipe") -> Recipe:
+        """Read a recipe from TOML text; raises as ``load``."""
+        try:
+            return cls.model_validate(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"{origin} is not TOML: {error}") from error
+        except ValidationError as error:
+            raise RecipeError(f"{origin}: {_explain(error)}") from error
+
+    def with_field(self, name: str, value: Any) -> Recipe:
+        """A copy with one field changed, named as in ``"window.frames"``; raises ``RecipeError``."""
+        section, _, field = name.partition(".")
+        data = self.model_dump()
+        if section not in data or field not in data[section]:
+            raise RecipeError(f"no recipe field is called {name!r}: `d2midi recipe show` lists them")
+        data[section][field] = value
+        try:
+            return Recipe.model_validate(data)
+        except ValidationError as error:
+            raise RecipeError(_explain(error)) from error
+
+    def field(self, name: str) -> Any:
+        """The value of a field named as in ``"window.frames"``."""
+        section, _, field = name.partition(".")
+        return getattr(getattr(self, section), field)
+
+    def to_toml(self) -> str:
+        """The whole recipe as TOML with each field's meaning as a comment."""
+        import tomlkit
+
+        document = tomlkit.document()
+        document.add(tomlkit.comment("A d2midi recipe: every field with its value. Delete what you do not change."))
+        for section, model in self:
+            document.add(tomlkit.nl())
+            table = tomlkit.table()
+            for line in (type(model).__doc__ or "").strip().splitlines():
+                table.add(tomlkit.comment(line.strip()))
+            for name, value in model:
+                table.add(tomlkit.comment(type(model).model_fields[name].description or ""))
+                table.add(name, value)
+            document.add(section, table)
+        return tomlkit.dumps(document)
+
+
+def field_names() -> list[str]:
+    """Names of all fields as ``section.field``, in order."""
+    return [f"{section}.{name}" for section, model in Recipe() for name, _ in model]
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        where = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"unknown field {where} (`d2midi recipe show` lists all fields)")
+        else:
+            lines.append(f"{where} = {problem['input']!r}: {problem['msg']}")
+    return "; ".join(lines)
