@@ -1,0 +1,1 @@
+"""Notes, instruments, MIDI, synthesis, drums, separation and note scores."""

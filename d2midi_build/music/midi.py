@@ -1,0 +1,164 @@
+"""Notes to and from Standard MIDI Files.
+
+Written files are type 1 at 5,120 ticks per quarter and 120 bpm, so that one tick is one sample of the
+one clock and note times survive exactly. Track 0 holds the tempo; then comes one track per instrument
+with its name, on a channel of its own (drums on channel 10).
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import Final
+
+import mido
+import numpy as np
+
+from d2midi_build import clock
+from d2midi_build.errors import PermanentError
+from d2midi_build.music.instruments import DRUM_CHANNEL, INSTRUMENTS
+from d2midi_build.music.notes import Notes, to_samples
+
+_TEMPO_US: Final = 60_000_000 // clock.TEMPO_BPM
+"""Microseconds per quarter."""
+
+_CHANNELS: Final = {
+    instrument.name: DRUM_CHANNEL if instrument.is_drum else place + (place >= DRUM_CHANNEL)
+    for place, instrument in enumerate(INSTRUMENTS)
+}
+
+# What mido raises on damaged bytes: its own checks, its struct and text decoding, its tables.
+_DAMAGE: Final = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    struct.error,
+    mido.KeySignatureError,
+)
+
+
+def to_midi_bytes(notes: Notes) -> bytes:
+    """The notes as a Standard MIDI File; the same notes in any order give the same bytes.
+
+    What MIDI cannot hold is settled by `Notes.playable` (overlaps, empty notes); confidence and
+    origin are not written. A note whose program differs from the one before it in its track is
+    preceded by a program change.
+    """
+    playable = notes.playable()
+    file = mido.MidiFile(type=1, ticks_per_beat=clock.TICKS_PER_QUARTER)
+    head = mido.MidiTrack()
+    head.append(mido.MetaMessage("set_tempo", tempo=_TEMPO_US, time=0))
+    head.append(mido.MetaMessage("time_signature", numerator=4, denominator=4, time=0))
+    file.tracks.append(head)
+    for instrument in INSTRUMENTS:
+        mine = playable.where(playable.instrument == instrument.name)
+        if len(mine):
+            file.tracks.append(_track(mine, instrument.name))
+    buffer = io.BytesIO()
+    file.save(file=buffer)
+    return buffer.getvalue()
+
+
+def write_midi(notes: Notes, path: Path) -> None:
+    """Write `to_midi_bytes` to ``path``."""
+    path.write_bytes(to_midi_bytes(notes))
+
+
+def _track(notes: Notes, name: str) -> mido.MidiTrack:
+    """One instrument's track, its notes playable and in canonical order."""
+    channel = _CHANNELS[name]
+    onset, offset = to_samples(notes.onset_s), to_samples(notes.offset_s)
+    # At equal ticks a note ends before the next begins, or the next would be cut at once.
+    ends, starts = enumerate(offset.tolist()), enumerate(onset.tolist())
+    events = sorted([(tick, 0, i) for i, tick in ends] + [(tick, 1, i) for i, tick in starts])
+    program = int(notes.program[0])
+    track = mido.MidiTrack()
+    track.append(mido.MetaMessage("track_name", name=name, time=0))
+    track.append(mido.Message("program_change", channel=channel, program=program, time=0))
+    now = 0
+    for tick, begins, i in events:
+        if begins and int(notes.program[i]) != program:
+            program = int(notes.program[i])
+            track.append(mido.Message("program_change", channel=channel, program=program, time=tick - now))
+            now = tick
+        track.append(
+            mido.Message(
+                "note_on" if begins else "note_off",
+                channel=channel,
+                note=int(notes.pitch[i]),
+                velocity=int(notes.velocity[i]) if begins else 0,
+                time=tick - now,
+            )
+        )
+        now = tick
+    return track
+
+
+def read_midi(path: Path, origin: str = "midi") -> Notes:
+    """Notes of any Standard MIDI File of type 0 or 1, times by its tempo map, confidence 1.
+
+    A second note-on of a sounding pitch on the same channel ends the first note; a note without an
+    end lasts until the end of the file. Pedals and pitch bends are not read. A well-formed file
+    without notes gives no notes.
+
+    Raises
+    ------
+    PermanentError
+        If the file is not MIDI, is damaged, is of type 2 (independent songs), or counts time in
+        SMPTE frames.
+    """
+    data = path.read_bytes()
+    try:
+        file = mido.MidiFile(file=io.BytesIO(data))
+    except _DAMAGE as error:
+        raise PermanentError(
+            f"{path.name} cannot be read as a MIDI file ({len(data)} bytes). Replace or remove it.",
+            f"{type(error).__name__}: {error}",
+        ) from error
+    if file.type not in (0, 1) or not file.tracks or file.ticks_per_beat <= 0:
+        raise PermanentError(
+            f"{path.name} is a MIDI file of type {file.type} with {len(file.tracks)} tracks and "
+            f"{file.ticks_per_beat} ticks per quarter; only type 0 or 1 with tracks and a positive "
+            "number of ticks can be read. Save it again from a sequencer as type 1."
+        )
+    return _notes(file, origin)
+
+
+def _notes(file: mido.MidiFile, origin: str) -> Notes:
+    tick, time_s, tempo_us = 0, 0.0, 500_000  # 120 bpm until the file says otherwise (SMF 1.0)
+    program = dict.fromkeys(range(16), 0)
+    sounding: dict[tuple[int, int], tuple[float, int, int]] = {}
+    rows: list[tuple[float, float, int, int, int, bool]] = []
+
+    def end(channel: int, pitch: int) -> None:
+        started = sounding.pop((channel, pitch), None)
+        if started is not None:
+            onset_s, velocity, used = started
+            rows.append((onset_s, time_s, pitch, velocity, used, channel == DRUM_CHANNEL))
+
+    # The tempo changes at its own tick, so seconds are added up from tick differences since the last
+    # change: adding per message would gather rounding errors.
+    since_tick, since_s = 0, 0.0
+    for message in mido.merge_tracks(file.tracks):
+        tick += message.time
+        time_s = since_s + (tick - since_tick) * tempo_us / (1e6 * file.ticks_per_beat)
+        if message.type == "set_tempo":
+            since_tick, since_s, tempo_us = tick, time_s, message.tempo
+        elif message.type == "program_change":
+            program[message.channel] = message.program
+        elif message.type == "note_on" and message.velocity > 0:
+            end(message.channel, message.note)
+            sounding[message.channel, message.note] = (time_s, message.velocity, program[message.channel])
+        elif message.type in ("note_on", "note_off"):
+            end(message.channel, message.note)
+    for channel, pitch in list(sounding):
+        end(channel, pitch)
+    if not rows:
+        return Notes.empty()
+    starts_s, ends_s, pitches, velocities, programs, drums = map(np.array, zip(*rows, strict=True))
+    return Notes.create(starts_s, ends_s, pitches, velocities, programs, drums, origin=origin)

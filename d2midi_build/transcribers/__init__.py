@@ -1,0 +1,1 @@
+"""Transcribers: audio in, notes out. ``base`` holds the contract, every sibling is one transcriber."""

@@ -1,0 +1,163 @@
+"""MIDI files: exact round trips, other readers, damaged files."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from d2midi_build.clock import SAMPLE_RATE_HZ
+from d2midi_build.errors import PermanentError
+from d2midi_build.music.instruments import INSTRUMENTS
+from d2midi_build.music.midi import read_midi, to_midi_bytes, write_midi
+from d2midi_build.music.notes import Notes, to_samples
+from tests.music.test_notes import many_notes
+
+
+def _everything() -> Notes:
+    """A note per instrument, at times no float holds exactly."""
+    return Notes.concat(
+        [
+            Notes.create([i / 3], [i / 3 + 0.5], 36 + i, 60 + i, ins.program, ins.is_drum)
+            for i, ins in enumerate(INSTRUMENTS)
+        ]
+    )
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(notes=many_notes())
+def test_round_trip_is_exact_to_the_tick(notes: Notes, tmp_path: Path) -> None:
+    path = tmp_path / "a.mid"
+    write_midi(notes, path)
+    expected, read = notes.playable(), read_midi(path)
+    assert sorted(_rows(read)) == sorted(_rows(expected))
+
+
+def _rows(notes: Notes) -> list[tuple[int, ...]]:
+    columns = (to_samples(notes.onset_s), to_samples(notes.offset_s), notes.pitch, notes.velocity)
+    return [tuple(map(int, row)) for row in zip(*columns, notes.program, notes.is_drum, strict=True)]
+
+
+def test_bytes_do_not_depend_on_order() -> None:
+    notes = _everything()
+    assert to_midi_bytes(notes) == to_midi_bytes(notes.where(np.arange(len(notes))[::-1]))
+
+
+def test_layout_as_mido_reads_it() -> None:
+    file = mido.MidiFile(file=io.BytesIO(to_midi_bytes(_everything())), clip=False)
+    assert (file.type, file.ticks_per_beat) == (1, 5120)
+    assert [t.name for t in file.tracks[1:]] == [i.name for i in INSTRUMENTS]
+    assert next(m.tempo for m in file.tracks[0] if m.type == "set_tempo") == 500_000
+    channels = []
+    for track, instrument in zip(file.tracks[1:], INSTRUMENTS, strict=True):
+        used = {m.channel for m in track if not m.is_meta}
+        assert len(used) == 1
+        channels += used
+        assert [m.program for m in track if m.type == "program_change"] == [instrument.program]
+    assert len(set(channels)) == 13
+    assert channels[-1] == 9
+
+
+def test_pretty_midi_reads_the_same_notes(tmp_path: Path) -> None:
+    import pretty_midi
+
+    notes = _everything()
+    write_midi(notes, tmp_path / "a.mid")
+    song = pretty_midi.PrettyMIDI(str(tmp_path / "a.mid"))
+    assert [(i.name, i.program, i.is_drum) for i in song.instruments] == [
+        (i.name, i.program, i.is_drum) for i in INSTRUMENTS
+    ]
+    onset_s = sorted(note.start for i in song.instruments for note in i.notes)
+    assert onset_s == pytest.approx(notes.onset_s, abs=1e-9)
+
+
+def test_bytes_parse_by_the_standard_alone() -> None:
+    """A third reader, from the MIDI file standard: chunk lengths, deltas and note pairs are right."""
+    data = to_midi_bytes(Notes.create([0.5], [1.0], 60, 100, 40))
+    assert data[:14] == b"MThd\x00\x00\x00\x06\x00\x01\x00\x02\x14\x00"  # type 1, 2 tracks, 5120 ticks
+    first = int.from_bytes(data[18:22], "big")
+    track = data[22 + first :]
+    assert track[:4] == b"MTrk"
+    assert int.from_bytes(track[4:8], "big") == len(track) - 8
+    # Delta 5120 is the variable-length quantity A8 00; mido writes note 60 (3C) at velocity 100 (64),
+    # channel 6 (violin is the sixth instrument), and ends it 5120 ticks later at velocity 0.
+    assert (
+        track[8:]
+        == b"\x00\xff\x03\x06Violin\x00\xc5\x28\xa8\x00\x95\x3c\x64\xa8\x00\x85\x3c\x00\x00\xff\x2f\x00"
+    )
+
+
+def test_note_of_no_length_lasts_one_tick(tmp_path: Path) -> None:
+    write_midi(Notes.create([1.0], [1.0], 60), tmp_path / "a.mid")
+    notes = read_midi(tmp_path / "a.mid")
+    assert notes.offset_s[0] - notes.onset_s[0] == pytest.approx(1 / SAMPLE_RATE_HZ)
+
+
+def test_no_notes_survive_the_round_trip(tmp_path: Path) -> None:
+    write_midi(Notes.empty(), tmp_path / "a.mid")
+    assert read_midi(tmp_path / "a.mid") == Notes.empty()
+
+
+def test_tempo_changes_are_followed(tmp_path: Path) -> None:
+    file = mido.MidiFile(type=0, ticks_per_beat=480)
+    track = mido.MidiTrack()
+    file.tracks.append(track)
+    track.append(mido.Message("note_on", note=60, velocity=64, time=480))  # 0.5 s at 120 bpm
+    track.append(mido.MetaMessage("set_tempo", tempo=1_000_000, time=480))  # at 1 s: 60 bpm
+    track.append(mido.Message("note_on", note=60, velocity=0, time=240))
+    file.save(tmp_path / "a.mid")
+    notes = read_midi(tmp_path / "a.mid", origin="test")
+    assert (notes.onset_s.tolist(), notes.offset_s.tolist()) == ([0.5], [1.5])
+    assert notes.origin.tolist() == ["test"]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_bytes_never_raise_anything_else(data: st.DataObject, tmp_path: Path) -> None:
+    whole = bytearray(to_midi_bytes(_everything()))
+    if data.draw(st.booleans()):
+        whole = whole[: data.draw(st.integers(0, len(whole)))]
+    for _ in range(data.draw(st.integers(0, 6))):
+        if whole:
+            whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "damaged.mid"
+    path.write_bytes(whole)
+    try:
+        read_midi(path)
+    except PermanentError as error:
+        assert "damaged.mid" in error.message
+
+
+@pytest.mark.real_data
+def test_real_damaged_and_odd_files(shared_data: Path) -> None:
+    edge = shared_data / "salu133445+muspy/tests/data/midi"
+    corrupt = shared_data / "Natooz+MidiTok/tests/MIDIs_corrupted/ValueError_Control168.mid"
+    bad = [corrupt, *(edge / f"{n}-ticks-per-beat.mid" for n in ("negative", "zero")), edge / "type2.mid"]
+    for path in bad:
+        with pytest.raises(PermanentError):
+            read_midi(path)
+    assert len(read_midi(edge / "empty.mid")) == 0
+    tempos = read_midi(edge / "tempos.mid")
+    assert tempos.offset_s.max() == pytest.approx(4.4, abs=0.01)
+
+
+@pytest.mark.real_data
+def test_real_songs_as_pretty_midi_reads_them(shared_data: Path) -> None:
+    import pretty_midi
+
+    for name in ("Aicha.mid", "Mr. Blue Sky.mid"):
+        path = shared_data / "Natooz+MidiTok/tests/MIDIs_multitrack" / name
+        mine = read_midi(path)
+        song = pretty_midi.PrettyMIDI(str(path))
+        theirs = sorted((n.start, n.pitch, i.is_drum) for i in song.instruments for n in i.notes)
+        ours = sorted(zip(mine.onset_s, mine.pitch.tolist(), mine.is_drum.tolist(), strict=True))
+        # Notes that end where they start are dropped by pretty_midi, kept here.
+        assert len(theirs) <= len(ours) <= len(theirs) * 1.01
+        onsets = np.array([row[0] for row in theirs])
+        nearest = np.abs(mine.onset_s[:, None] - onsets[None, :]).min(axis=0)
+        assert nearest.max() < 1 / SAMPLE_RATE_HZ
