@@ -15,6 +15,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -66,11 +67,11 @@ class Ledger:
         self.path = path
         self._records: dict[tuple[str, str, str], Record] = {}
         self._torn_at: int | None = None
-        self._handle = None
+        self._handle: FileIO | None = None
         self._read()
         if writable:
             try:
-                self._handle = path.open("ab")
+                self._handle = path.open("ab", buffering=0)
                 if self._torn_at is not None:
                     self._handle.truncate(self._torn_at)
             except OSError as error:
@@ -105,15 +106,15 @@ class Ledger:
         """
         if self._handle is None:
             raise WorkspaceError(f"the ledger {self.path} is open for reading only")
-        start = self._handle.tell()
+        line = _encode(record)
         try:
-            self._handle.write(_encode(record))
-            self._handle.flush()
+            while line:  # unbuffered, so that a failed write leaves nothing to be written later
+                line = line[self._handle.write(line) :]
             os.fsync(self._handle.fileno())
         except OSError as error:
-            self._handle = None  # a half-written line must not be followed by another
+            self.close()  # a half-written line must not be followed by another
             raise WorkspaceError(
-                f"cannot write the ledger {self.path} (byte {start}): {error.strerror}. Nothing recorded is lost; "
+                f"cannot write the ledger {self.path}: {error.strerror}. Nothing recorded is lost; "
                 "free some disk and run the same command again."
             ) from error
         self._remember(record)
@@ -131,7 +132,7 @@ class Ledger:
         self._records.clear()
         for record in kept:
             self._remember(record)
-        self._handle = self.path.open("ab")
+        self._handle = self.path.open("ab", buffering=0)
 
     def close(self) -> None:
         """Stop writing."""

@@ -21,25 +21,54 @@ class _Section(BaseModel):
 
 
 class CrawlRecipe(_Section):
-    """Fetching videos. Only ``format`` changes what is fetched; the rest says how, or sets limits."""
+    """Fetching videos. Only ``format`` and ``resolution_px`` change which bytes a video has; limits change
+    which videos are refused; the rest says how."""
 
-    format: str = Field(
-        "bv*[height<=1080]+ba/b[height<=1080]/bv*+ba/b",
-        description="yt-dlp format selection; the fallbacks take what a site has.",
+    format: str = Field("bv*+ba/b", min_length=1, description="yt-dlp format selection.")
+    resolution_px: int = Field(
+        1080,
+        ge=144,
+        description="Wanted short side of the picture: the largest not above it, else the smallest above.",
     )
-    max_duration_s: float = Field(1800.0, gt=0, description="Longer videos are refused (policy).")
-    max_bytes: int = Field(2_000_000_000, gt=0, description="Larger files are refused (policy).")
-    parallel: int = Field(4, ge=1, le=64, description="Downloads in flight, all sites together.")
-    per_site: int = Field(2, ge=1, description="Downloads in flight per site.")
-    pause_s: float = Field(1.0, ge=0, description="Least seconds between two starts on one site.")
-    retries: int = Field(5, ge=0, description="Attempts after the first, with growing pauses.")
-    socket_timeout_s: float = Field(30.0, gt=0, description="Silence after which a connection is given up.")
-    rate_limit: int = Field(0, ge=0, description="Bytes per second per download; 0 is no limit.")
-    proxy: str = Field("", description="Proxy URL, passed to yt-dlp.")
-    cookies: str = Field("", description="Netscape cookie file, passed to yt-dlp.")
-    cookies_from_browser: str = Field("", description="Browser to read cookies from, as yt-dlp names it.")
-    breaker_after: int = Field(3, ge=1, description="Bot checks or 429s in a row that close a site.")
-    breaker_cooldown_s: float = Field(900.0, ge=0, description="Seconds until a closed site is tried again.")
+    max_duration_s: float | None = Field(1800.0, gt=0, description="Longer videos are refused.")
+    max_bytes: int | None = Field(
+        2 * 1024**3,
+        gt=0,
+        description="Larger files are refused, announced or not. Joining picture and sound needs twice the room.",
+    )
+    min_free_bytes: int = Field(
+        1024**3, ge=0, description="Downloads stop, to be resumed, before the disk has less room than this."
+    )
+    honour_opt_out: bool = Field(
+        True, description="Refuse what a server marks `X-Robots-Tag: noai` or `tdm-reservation: 1`."
+    )
+    rate_limit_bytes_s: int | None = Field(None, gt=0, description="Bytes per second for one download.")
+    retries: int = Field(
+        5, ge=0, description="Further tries of a request; not for rate limits and bot checks."
+    )
+    backoff_s: float = Field(1.0, ge=0, description="Seconds before the first retry; doubles, at most 60.")
+    socket_timeout_s: float = Field(30.0, gt=0, description="Seconds without an answer that are a failure.")
+    sleep_requests_s: float = Field(0.5, ge=0, description="Seconds between requests that read one page.")
+    sleep_s: float = Field(
+        5.0,
+        ge=0,
+        description="Least seconds between two starts on one site; up to half more is added at random.",
+    )
+    parallel: int = Field(4, ge=1, le=64, description="Downloads at a time, all sites together.")
+    per_site: int = Field(2, ge=1, description="Downloads at a time on one site.")
+    breaker_after: int = Field(
+        3, ge=1, description="Rate limits or bot checks in a row after which a site is left alone."
+    )
+    breaker_cooldown_s: float = Field(
+        900.0,
+        ge=0,
+        description="For how many seconds; doubles while the site stays angry, at most eightfold.",
+    )
+    cookies: Path | None = Field(None, description="Netscape cookies file; read, never written.")
+    cookies_from_browser: str | None = Field(None, description="BROWSER[+KEYRING][:PROFILE][::CONTAINER].")
+    proxy: str | None = Field(
+        None, description="http, https or socks5 URL; empty: none, whatever the environment says."
+    )
 
 
 class FilterRecipe(_Section):
@@ -47,16 +76,28 @@ class FilterRecipe(_Section):
     applied to the stored scores, so that changing one decodes nothing again."""
 
     scan_height: int = Field(360, ge=120, le=1080, description="Height in pixels videos are scanned at.")
-    samples_per_s: float = Field(1.0, gt=0, le=20, description="Frames per second given to the people detector.")
-    several_reject: float = Field(0.25, ge=0, le=1, description="Share of samples with more than one person: reject above.")
+    samples_per_s: float = Field(
+        1.0, gt=0, le=20, description="Frames per second given to the people detector."
+    )
+    several_reject: float = Field(
+        0.25, ge=0, le=1, description="Share of samples with more than one person: reject above."
+    )
     several_review: float = Field(0.15, ge=0, le=1, description="The same share: review above.")
-    nobody_reject: float = Field(0.5, ge=0, le=1, description="Share of samples without a person: reject above.")
+    nobody_reject: float = Field(
+        0.5, ge=0, le=1, description="Share of samples without a person: reject above."
+    )
     nobody_review: float = Field(0.2, ge=0, le=1, description="The same share: review above.")
-    still_below: float = Field(0.15, ge=0, description="Median change between samples in grey levels: a still picture below.")
-    silent_below_db: float = Field(-50.0, le=0, description="Loudness in dBFS under which a 0.1 s block is silent.")
+    still_below: float = Field(
+        0.15, ge=0, description="Median change between samples in grey levels: a still picture below."
+    )
+    silent_below_db: float = Field(
+        -50.0, le=0, description="Loudness in dBFS under which a 0.1 s block is silent."
+    )
     silent_reject: float = Field(0.5, ge=0, le=1, description="Share of silent blocks: reject above.")
     silent_review: float = Field(0.2, ge=0, le=1, description="The same share: review above.")
-    clipped_reject: float = Field(0.05, ge=0, le=1, description="Share of samples in runs at full scale: reject above.")
+    clipped_reject: float = Field(
+        0.05, ge=0, le=1, description="Share of samples in runs at full scale: reject above."
+    )
     clipped_review: float = Field(0.01, ge=0, le=1, description="The same share: review above.")
     review: Literal["keep", "drop"] = Field("drop", description="Whether takes that need a human eye go on.")
 
@@ -100,7 +141,9 @@ class RunRecipe(_Section):
 
     workers: int = Field(0, ge=0, description="Worker processes; 0 is one per core.")
     item_timeout_s: float = Field(14_400.0, gt=0, description="An item that runs longer counts as hung.")
-    min_free_gb: float = Field(1.0, ge=0, description="A build stops before free disk falls below this.")
+    min_free_gb: float = Field(
+        1.0, ge=0, description="A build stops before the disk has less room than this."
+    )
 
 
 class Recipe(_Section):
@@ -166,7 +209,9 @@ class Recipe(_Section):
         import tomlkit
 
         document = tomlkit.document()
-        document.add(tomlkit.comment("A d2midi recipe: every field with its value. Delete what you do not change."))
+        document.add(
+            tomlkit.comment("A d2midi recipe: every field with its value. Delete what you do not change.")
+        )
         for section, model in self:
             document.add(tomlkit.nl())
             table = tomlkit.table()
@@ -174,7 +219,10 @@ class Recipe(_Section):
                 table.add(tomlkit.comment(line.strip()))
             for name, value in model:
                 table.add(tomlkit.comment(type(model).model_fields[name].description or ""))
-                table.add(name, value)
+                if value is None:  # TOML has no word for "not set"
+                    table.add(tomlkit.comment(f"{name} ="))
+                else:
+                    table.add(name, str(value) if isinstance(value, Path) else value)
             document.add(section, table)
         return tomlkit.dumps(document)
 

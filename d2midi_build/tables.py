@@ -153,7 +153,9 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     except FileNotFoundError:
         raise SchemaError(f"{path} is missing: `d2midi build` makes it again from the ledger") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise SchemaError(f"{path} is not a Parquet file ({error}): delete it and run `d2midi build`") from error
+        raise SchemaError(
+            f"{path} is not a Parquet file ({error}): delete it and run `d2midi build`"
+        ) from error
 
 
 def metadata(path: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Where things lie in a workspace, and how they get there whole or not at all.
 
     WORKSPACE/
-      recipe.toml, sources.parquet   what the last build was asked for
+      recipe.toml, sources.json      what the last build was asked for
       ledger/                        what is done: ledger.jsonl, the lock, worker logs
       store/<stage>/<item>/<key>/    what a stage made: written elsewhere, moved here, named by the ledger
       partial/                       downloads that can be resumed
@@ -43,7 +43,7 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.recipe_path = root / "recipe.toml"
-        self.sources_path = root / "sources.parquet"
+        self.sources_path = root / "sources.json"
         self.ledger_path = root / "ledger" / "ledger.jsonl"
         self.logs = root / "ledger" / "logs"
         self.manifests = root / "manifests"

@@ -45,10 +45,14 @@ class EngineConformance:
                 engine.submit(job(tmp_path, number))
             finished, events = drain(engine)
         assert sorted(finished, key=int) == [str(number) for number in range(20)]
-        assert all(Path(end.job.out, "square").read_text() == str(int(item) ** 2) for item, end in finished.items())
+        assert all(
+            Path(end.job.out, "square").read_text() == str(int(item) ** 2) for item, end in finished.items()
+        )
         assert sum(event.kind == "progressed" and event.share == 0.5 for event in events) == 20
 
-    def test_a_worker_keeps_its_state_and_is_not_this_process(self, make_engine: MakeEngine, tmp_path: Path) -> None:
+    def test_a_worker_keeps_its_state_and_is_not_this_process(
+        self, make_engine: MakeEngine, tmp_path: Path
+    ) -> None:
         with make_engine(workers=1) as engine:
             for number in range(3):
                 engine.submit(job(tmp_path, number))
@@ -63,7 +67,9 @@ class EngineConformance:
                 engine.submit(job(tmp_path, number, segfault_once=number == 7))
             finished, events = drain(engine)
         assert {end.outcome.status for end in finished.values()} == {"done"}
-        assert [(event.job.item, event.kind) for event in events if event.kind == "requeued"] == [("7", "requeued")]
+        assert [(event.job.item, event.kind) for event in events if event.kind == "requeued"] == [
+            ("7", "requeued")
+        ]
 
     def test_the_second_crash_quarantines_and_nothing_else_is_lost(
         self, make_engine: MakeEngine, tmp_path: Path
@@ -96,7 +102,9 @@ class EngineConformance:
         started = [event.job.item for event in events if event.kind == "started"]
         assert started == ["4", "3", "2", "1", "0"]
 
-    def test_a_network_job_does_not_wait_for_a_processor(self, make_engine: MakeEngine, tmp_path: Path) -> None:
+    def test_a_network_job_does_not_wait_for_a_processor(
+        self, make_engine: MakeEngine, tmp_path: Path
+    ) -> None:
         with make_engine(workers=1) as engine:
             engine.submit(job(tmp_path, 0, sleep_s=3.0))
             engine.submit(job(tmp_path, 1, network=True))

@@ -28,4 +28,6 @@ def square(job: Job, report: Report, state: dict[str, Any]) -> Outcome:
         time.sleep(job.params["sleep_s"])
     number = job.inputs["number"]
     Path(job.out, "square").write_text(str(number * number))
-    return Outcome("done", facts={"pid": os.getpid(), "jobs": state["jobs"], "cpus": sorted(os.sched_getaffinity(0))})
+    return Outcome(
+        "done", facts={"pid": os.getpid(), "jobs": state["jobs"], "cpus": sorted(os.sched_getaffinity(0))}
+    )

@@ -44,7 +44,9 @@ def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
         "while not (folder / 'attempts-0').exists(): time.sleep(0.05)\n"
         "print(engine._slots[0].process.pid, flush=True); time.sleep(60)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout is not None
         worker = int(parent.stdout.readline())
         assert Path(f"/proc/{worker}").exists()

@@ -1,0 +1,357 @@
+"""Run a build: ask the flow for every record, run what has none, commit, record, go on.
+
+This process is the only writer. Workers compute in private folders; here a finished folder is moved into
+the store and only then named by the ledger. Killing anything at any instant loses the items in flight.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from d2midi_build import manifests
+from d2midi_build.crawl.sites import SiteGate, site_of
+from d2midi_build.engine.base import Engine, Event, Finished, Job
+from d2midi_build.engine.local import LocalEngine
+from d2midi_build.errors import UsageError, WorkspaceError
+from d2midi_build.flow import Entry, EntryNode, Flow, SourceNode, TakeNode
+from d2midi_build.ledger import Ledger, Record
+from d2midi_build.recipe import Recipe
+from d2midi_build.sources.lists import Source
+from d2midi_build.stages.base import NAMES
+from d2midi_build.workspace import Workspace
+
+_WAIT_S = 0.5
+_NEXT_SPACE_CHECK_S = 5.0
+_LONGEST_IDLE_WAIT_S = 60.0
+"""A site closed for longer than this ends the run instead of holding it up, when nothing else is left."""
+
+_log = logging.getLogger(__name__)
+_Place = tuple[str, str, str]
+
+
+class Listener(Protocol):
+    """Hears how a build goes; the command line draws bars from it."""
+
+    def queued(self, job: Job) -> None:
+        """A job will run."""
+
+    def event(self, event: Event) -> None:
+        """A job started, went on or was queued again."""
+
+    def finished(self, job: Job, record: Record) -> None:
+        """A job ended and is recorded."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+
+
+class Silent:
+    """A listener that says nothing."""
+
+    def queued(self, job: Job) -> None: ...
+    def event(self, event: Event) -> None: ...
+    def finished(self, job: Job, record: Record) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to run of what has no record.
+
+    Parameters
+    ----------
+    stages : collection of str
+        Only jobs of these stages run.
+    refresh : collection of str
+        Stages whose records from before this run do not count.
+    retry : collection of str
+        Reasons (``transient``, ``permanent``, ``policy``, ``crash``) whose failures do not count.
+    """
+
+    stages: Collection[str] = NAMES
+    refresh: Collection[str] = ()
+    retry: Collection[str] = ()
+
+
+@dataclass
+class Summary:
+    """How a build went.
+
+    ``ran`` counts the jobs of this run by stage and status; ``waiting`` the jobs left for another run
+    (their site is closed for now); ``sources`` is the state of everything asked for.
+    """
+
+    ran: dict[str, dict[str, int]] = field(default_factory=dict)
+    waiting: int = 0
+    wall_s: float = 0.0
+    sources: list[SourceNode] = field(default_factory=list)
+
+    @property
+    def failed(self) -> int:
+        """Failures among everything asked for, of this run or an earlier one."""
+        return sum(record.status == "failed" for record in manifests.records(self.sources))
+
+
+def build(
+    sources: Sequence[Source],
+    root: Path,
+    recipe: Recipe,
+    selection: Selection = Selection(),
+    *,
+    listener: Listener | None = None,
+    make_engine: Callable[[Workspace, Recipe], Engine] | None = None,
+) -> Summary:
+    """Turn sources into windows, as far as ``selection`` says.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        From ``sources.lists.read_sources``.
+    root : Path
+        The workspace's folder.
+    recipe : Recipe
+        What to do.
+    selection : Selection
+        Which stages run, and which old records do not count.
+    listener : Listener, optional
+        Hears what happens.
+    make_engine : callable, optional
+        Makes the engine when the first job has to run; the local one by default.
+
+    Raises
+    ------
+    WorkspaceError
+        If the workspace cannot be used, is in use, or its disk is full. What is done stays done.
+    KeyboardInterrupt
+        On Ctrl-C, after the manifests were brought up to date.
+    """
+    unknown = (set(selection.stages) | set(selection.refresh)) - set(NAMES)
+    if unknown:
+        raise UsageError(f"no stage is called {', '.join(sorted(unknown))}; stages: {', '.join(NAMES)}")
+    started = time.monotonic()
+    workspace = Workspace.create(root)
+    with workspace.lock():
+        workspace.clear_tmp()
+        manifests.remember(workspace, sources, recipe)
+        with Ledger(workspace.ledger_path, writable=True) as ledger:
+            run = _Run(
+                workspace, ledger, recipe, sources, selection, listener or Silent(), make_engine or _local
+            )
+            try:
+                run.go()
+            finally:
+                run.stop()
+                nodes = run.nodes()
+                manifests.publish(workspace, nodes, recipe)
+    return Summary(run.ran, run.waiting, time.monotonic() - started, nodes)
+
+
+class _Run:
+    """One build in progress."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        ledger: Ledger,
+        recipe: Recipe,
+        sources: Sequence[Source],
+        selection: Selection,
+        listener: Listener,
+        make_engine: Callable[[Workspace, Recipe], Engine],
+    ) -> None:
+        self._workspace, self._ledger, self._recipe = workspace, ledger, recipe
+        self._sources, self._selection, self._listener = sources, selection, listener
+        self._flow = Flow(workspace, recipe)
+        self._make_engine = make_engine
+        self._engine: Engine | None = None
+        self._gate = SiteGate(
+            parallel=recipe.crawl.per_site,
+            pause_s=recipe.crawl.pause_s,
+            breaker_after=recipe.crawl.breaker_after,
+            cooldown_s=recipe.crawl.breaker_cooldown_s,
+        )
+        self._at_gate: list[Job] = []
+        self._pending: dict[_Place, dict[str, Callable[[], None]]] = {}
+        self._fresh: set[_Place] = set()
+        self._walking: tuple[str, Callable[[], None]] = ("", lambda: None)
+        self._source_nodes: dict[str, SourceNode] = {}
+        self._entry_nodes: dict[tuple[str, str], EntryNode] = {}
+        self._space_checked = 0.0
+        self.ran: dict[str, dict[str, int]] = {}
+        self.waiting = 0
+
+    def go(self) -> None:
+        """Run until nothing is left to do."""
+        for source in self._sources:
+            self._walk_source(source)
+        while self._at_gate or (self._engine is not None and self._engine.unfinished):
+            wait_s = self._open_gate()
+            if self._engine is None or not self._engine.unfinished:
+                if wait_s > _LONGEST_IDLE_WAIT_S:
+                    self.waiting = len(self._at_gate)
+                    return
+                time.sleep(min(wait_s, _WAIT_S))
+                continue
+            for event in self._engine.wait(min(max(wait_s, 0.01), _WAIT_S)):
+                if isinstance(event, Finished):
+                    self._finish(event)
+                else:
+                    self._listener.event(event)
+            self._check_space()
+
+    def stop(self) -> None:
+        """End the workers and drop what was in flight."""
+        if self._engine is not None:
+            self._engine.close()
+        self._workspace.clear_tmp()
+
+    def nodes(self) -> list[SourceNode]:
+        """The state of every source as last walked."""
+        for (source_id, _), entry in sorted(self._entry_nodes.items()):
+            self._source_nodes[source_id].entries.append(entry)
+        self._entry_nodes.clear()
+        return [
+            self._source_nodes[source.source_id]
+            for source in self._sources
+            if source.source_id in self._source_nodes
+        ]
+
+    # A finished job makes only the part of the graph that waited for it be walked again: a source, a video
+    # or a take. Each walk is named, so that one that waits for two jobs is not walked twice for each.
+
+    def _walk_source(self, source: Source) -> None:
+        self._walking = (f"source {source.source_id}", lambda: self._walk_source(source))
+        resolve, entries = self._flow.entries(source, self._ask)
+        self._source_nodes[source.source_id] = SourceNode(source, resolve)
+        for entry in entries:
+            self._walk_entry(entry)
+
+    def _walk_entry(self, entry: Entry) -> None:
+        name = f"entry {entry.source.source_id} {entry.item}"
+        self._walking = (name, lambda: self._walk_entry(entry))
+        node = self._flow.entry(entry, self._ask)
+        self._entry_nodes[entry.source.source_id, entry.item] = node
+        for take in node.takes:
+            self._walk_take(name, take)
+
+    def _walk_take(self, entry: str, take: TakeNode) -> None:
+        self._walking = (f"{entry} {take.take_id}", lambda: self._walk_take(entry, take))
+        self._flow.take(take, self._ask)
+
+    def _ask(self, job: Job) -> Record | None:
+        place = (job.stage, job.item, job.key)
+        record = self._ledger.find(*place)
+        if record is not None and (place in self._fresh or self._counts(record)):
+            return record
+        if place in self._pending:
+            self._pending[place].update([self._walking])
+        elif job.stage in self._selection.stages:
+            self._pending[place] = dict([self._walking])
+            self._listener.queued(job)
+            if job.needs.network and job.inputs.get("kind") != "file":
+                self._at_gate.append(job)
+            else:
+                self._submit(job)
+        return None
+
+    def _counts(self, record: Record) -> bool:
+        """Whether a record from before this run still holds."""
+        if record.stage in self._selection.refresh:
+            return False
+        if record.status == "failed":
+            return record.reason not in self._selection.retry
+        return not record.files or self._workspace.artefact(record.stage, record.item, record.key).is_dir()
+
+    def _submit(self, job: Job) -> None:
+        if self._engine is None:
+            self._check_space()
+            self._engine = self._make_engine(self._workspace, self._recipe)
+        out, scratch = self._workspace.new_tmp(), self._workspace.partial(job.item)
+        self._engine.submit(replace(job, out=str(out), scratch=str(scratch)))
+
+    def _open_gate(self) -> float:
+        """Submit the downloads whose site is ready; seconds until the next one may be."""
+        now = time.monotonic()
+        wait_s = _WAIT_S if not self._at_gate else float("inf")
+        held = []
+        for job in self._at_gate:
+            site = site_of(job.inputs["url"])
+            ready_at = self._gate.ready_at(site)
+            if ready_at <= now:
+                self._gate.started(site)
+                self._submit(job)
+            else:
+                held.append(job)
+                wait_s = min(wait_s, ready_at - now)
+        self._at_gate = held
+        return wait_s
+
+    def _finish(self, end: Finished) -> None:
+        job, outcome = end.job, end.outcome
+        if outcome.disk_full:
+            raise WorkspaceError(
+                f"the disk is full at {self._workspace.root} ({self._workspace.free_gb():.1f} GB free) while running "
+                f"{job.stage} on {job.item}. Nothing done is lost: free some disk and run the same command again."
+            )
+        if job.needs.network and job.inputs.get("kind") != "file":
+            self._gate.finished(site_of(job.inputs["url"]), outcome)
+        record = Record(
+            stage=job.stage,
+            item=job.item,
+            key=job.key,
+            status=outcome.status,
+            reason=outcome.reason,
+            message=outcome.message,
+            tool_message=outcome.tool_message,
+            traceback=outcome.traceback,
+            files=outcome.files,
+            facts=outcome.facts,
+            made_by=outcome.made_by,
+            cpu_s=round(outcome.cpu_s, 3),
+            wall_s=round(outcome.wall_s, 3),
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        out = Path(job.out)
+        if outcome.files:
+            self._workspace.commit(out, job.stage, job.item, job.key)
+        else:
+            shutil.rmtree(out, ignore_errors=True)
+        self._ledger.append(record)
+        if job.stage == "crawl" and outcome.status == "done":
+            shutil.rmtree(job.scratch, ignore_errors=True)
+        place = (job.stage, job.item, job.key)
+        self._fresh.add(place)
+        counts = self.ran.setdefault(job.stage, {})
+        counts[outcome.status] = counts.get(outcome.status, 0) + 1
+        self._listener.finished(job, record)
+        for walk in self._pending.pop(place).values():
+            walk()
+
+    def _check_space(self) -> None:
+        now = time.monotonic()
+        if now - self._space_checked < _NEXT_SPACE_CHECK_S:
+            return
+        self._space_checked = now
+        with suppress(OSError):
+            free_gb = self._workspace.free_gb()
+            if free_gb < self._recipe.run.min_free_gb:
+                raise WorkspaceError(
+                    f"only {free_gb:.1f} GB free at {self._workspace.root}, the recipe wants run.min_free_gb = "
+                    f"{self._recipe.run.min_free_gb}. Nothing done is lost: free some disk (`d2midi gc` helps) and run "
+                    "the same command again."
+                )
+
+
+def _local(workspace: Workspace, recipe: Recipe) -> Engine:
+    import os
+
+    workers = recipe.run.workers or len(os.sched_getaffinity(0))
+    return LocalEngine(workers, recipe.crawl.parallel, workspace.logs, recipe.run.item_timeout_s)

@@ -1,0 +1,76 @@
+"""``d2midi build``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from d2midi_build.cli.options import (
+    DEFAULT_WORKSPACE,
+    JsonOption,
+    QuietOption,
+    RecipeOption,
+    SourceOption,
+    WorkersOption,
+    WorkspaceOption,
+)
+
+
+def build(
+    source: SourceOption = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    recipe: RecipeOption = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="Last stage to run.", show_default=False)
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Run only this stage; may be given again.")
+    ] = None,
+    refresh: Annotated[
+        list[str] | None,
+        typer.Option("--refresh", help="Run this stage again although it is done; may be given again."),
+    ] = None,
+    transcriber: Annotated[
+        str | None, typer.Option("--transcriber", help="Overrides `transcribe.transcriber` of the recipe.")
+    ] = None,
+    workers: WorkersOption = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would run, how long and how much disk; run nothing.")
+    ] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn a list of dance videos into windows of motion and notes.
+
+    Runs every stage for every source; what is done already is not done again, so the same command goes on after
+    an interruption, a crash or a power cut. Sources that cannot be used are listed with the reason.
+
+    Examples:
+
+    - `d2midi build --source urls.txt`
+
+    - `d2midi build --source dances/ --until filter` (download and screen only)
+
+    - `d2midi build --source urls.txt --plan`
+    """
+    from d2midi_build.build import Selection
+    from d2midi_build.cli import running
+    from d2midi_build.errors import UsageError
+    from d2midi_build.stages.base import NAMES
+
+    sources, chosen = running.read_options(workspace, source, recipe, workers)
+    if transcriber is not None:
+        chosen = chosen.with_field("transcribe.transcriber", transcriber)
+    names = NAMES
+    if until is not None:
+        if until not in NAMES:
+            raise UsageError(f"no stage is called {until}; stages: {', '.join(NAMES)}")
+        names = NAMES[: NAMES.index(until) + 1]
+    selection = Selection(tuple(only) if only else names, tuple(refresh or ()))
+    if plan:
+        from d2midi_build.cli.planning import print_plan
+
+        print_plan(workspace, sources, chosen, selection, as_json=as_json)
+        return
+    running.run(workspace, sources, chosen, selection, quiet=quiet, as_json=as_json)

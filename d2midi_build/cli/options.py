@@ -1,0 +1,39 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+WorkspaceOption = Annotated[
+    Path, typer.Option("-w", "--workspace", help="Folder of the dataset in the making.", show_default=True)
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")
+]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only the result.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Worker processes; default: one per core.", show_default=False),
+]
+RecipeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipe",
+        help="TOML recipe; default: the workspace's last one, else the paper's figures.",
+        show_default=False,
+    ),
+]
+SourceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source",
+        help="urls.txt, a CSV or Parquet table, a folder, a URL or a video file; may be given again. "
+        "Default: what the workspace was last built from.",
+        show_default=False,
+    ),
+]
+
+DEFAULT_WORKSPACE = Path("d2midi-workspace")

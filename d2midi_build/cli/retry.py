@@ -1,0 +1,46 @@
+"""``d2midi retry``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from d2midi_build.cli.options import (
+    DEFAULT_WORKSPACE,
+    JsonOption,
+    QuietOption,
+    WorkersOption,
+    WorkspaceOption,
+)
+
+
+class Reason(StrEnum):
+    """Kinds of failure."""
+
+    transient = "transient"
+    permanent = "permanent"
+    policy = "policy"
+    crash = "crash"
+
+
+def retry(
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    reason: Annotated[
+        list[Reason] | None, typer.Option("--reason", help="Kind of failure; may be given again.")
+    ] = None,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Try failed items again, and go on with what follows from them.
+
+    A plain `build` leaves failures as they are. Without --reason only transient ones (network, rate limits) are tried.
+    """
+    from d2midi_build.build import Selection
+    from d2midi_build.cli import running
+
+    sources, recipe = running.read_options(workspace, None, None, workers)
+    reasons = tuple(each.value for each in reason or [Reason.transient])
+    running.run(workspace, sources, recipe, Selection(retry=reasons), quiet=quiet, as_json=as_json)

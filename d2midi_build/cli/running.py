@@ -1,0 +1,124 @@
+"""What the commands that run a build share: reading their options, running, telling how it went."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from d2midi_build.build import Selection, Summary
+    from d2midi_build.recipe import Recipe
+    from d2midi_build.sources.lists import Source
+
+
+def read_options(
+    workspace: Path, source: list[str] | None, recipe: Path | None, workers: int | None
+) -> tuple[list[Source], Recipe]:
+    """Sources and recipe as given, else as the workspace remembers them."""
+    from d2midi_build.errors import UsageError
+    from d2midi_build.manifests import remembered
+    from d2midi_build.recipe import Recipe
+    from d2midi_build.sources.lists import read_lists
+    from d2midi_build.workspace import Workspace
+
+    known = remembered(Workspace(workspace)) if (workspace / "sources.json").exists() else None
+    if source:
+        listed = read_lists(source)
+        for warning in listed.warnings:
+            typer.echo(f"d2midi: {warning}", err=True)
+        sources = list(listed.sources)
+    elif known:
+        sources = known[0]
+    else:
+        raise UsageError(
+            "say what to build from: `--source urls.txt` (also a table, a folder, a URL or a video file). "
+            "`d2midi demo` shows a build without one."
+        )
+    chosen = Recipe.load(recipe) if recipe else known[1] if known else Recipe()
+    if workers is not None:
+        chosen = chosen.with_field("run.workers", workers)
+    return sources, chosen
+
+
+def run(
+    workspace: Path,
+    sources: list[Source],
+    recipe: Recipe,
+    selection: Selection,
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Build, show progress, print the summary; ends the process with exit code 1 if anything failed."""
+    from d2midi_build.build import build
+    from d2midi_build.cli.progress import listener
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends as cleanly as Ctrl-C
+    with listener(quiet=quiet or as_json) as heard:
+        summary = build(sources, workspace, recipe, selection, listener=heard)
+    if as_json:
+        typer.echo(json.dumps(summary_data(summary, workspace)))
+    else:
+        print_summary(summary, workspace)
+    if summary.failed or summary.waiting:
+        sys.exit(1)
+
+
+def summary_data(summary: Summary, workspace: Path) -> dict[str, Any]:
+    """A summary as plain data, for ``--json``."""
+    from d2midi_build import manifests
+
+    found = list(manifests.records(summary.sources))
+    takes = list(manifests.takes(summary.sources))
+    return {
+        "workspace": str(workspace),
+        "ran": summary.ran,
+        "sources": len(summary.sources),
+        "videos": sum(1 for _ in manifests.videos(summary.sources)),
+        "takes": dict(Counter(take.decision.status for take in takes)),
+        "rejected_for": dict(Counter(reason for take in takes for reason in take.decision.reasons)),
+        "clips": sum(take.complete for take in takes),
+        "windows": sum(take.records["window"].facts["n_windows"] for take in takes if take.complete),
+        "failed": {
+            reason: count
+            for reason, count in sorted(
+                Counter(record.reason for record in found if record.status == "failed").items()
+            )
+        },
+        "waiting": summary.waiting,
+        "seconds": round(summary.wall_s, 1),
+    }
+
+
+def print_summary(summary: Summary, workspace: Path) -> None:
+    """Tell a person what there is, what was turned away and why, and what to do next."""
+    from d2midi_build import manifests
+
+    data = summary_data(summary, workspace)
+    ran = sum(count for counts in data["ran"].values() for count in counts.values())
+    typer.echo(
+        f"{data['sources']} sources -> {data['videos']} videos -> {sum(data['takes'].values())} takes "
+        f"({', '.join(f'{count} {status}' for status, count in sorted(data['takes'].items())) or 'none'}) -> "
+        f"{data['clips']} clips -> {data['windows']} windows   [{ran} jobs in {data['seconds']} s]"
+    )
+    for take in manifests.takes(summary.sources):
+        if take.decision.reasons:
+            typer.echo(f"  {take.decision.status:<7} {take.take_id}: {take.decision.explanation}")
+    for record in manifests.records(summary.sources):
+        if record.status == "failed":
+            typer.echo(f"  failed  {record.stage} {record.item} ({record.reason}): {record.message}")
+    if "transient" in data["failed"]:
+        typer.echo(f"Try the transient failures again: d2midi retry --reason transient -w {workspace}")
+    if summary.waiting:
+        typer.echo(
+            f"{summary.waiting} downloads wait because their site refused for now: run the same command later."
+        )
+    typer.echo(
+        f"Tables: {workspace / 'manifests'}   Look at a clip: d2midi preview CLIP --out clip.mp4 -w {workspace}"
+    )

@@ -1,0 +1,203 @@
+"""What is done and what a build would do, from the ledger alone; nothing is run or written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from d2midi_build import clock, manifests
+from d2midi_build.build import Selection
+from d2midi_build.engine.base import Job
+from d2midi_build.flow import Flow, SourceNode
+from d2midi_build.ledger import Ledger, Record
+from d2midi_build.recipe import Recipe
+from d2midi_build.sources.lists import Source
+from d2midi_build.stages.base import NAMES, stage
+from d2midi_build.workspace import Workspace
+
+_UNKNOWN_VIDEO_S = 180.0
+"""Length assumed of a video that is not downloaded yet, where the workspace has none to go by."""
+
+_BYTES_PER_S = {
+    "crawl": 300_000,
+    "resample": 450_000,
+    "separate": 120_000,
+    "transcribe": 500,
+    "keypoints": 60_000,
+}
+"""Disk per second of media, measured on ../shared/data and the demo; for plans only."""
+
+_CPU_STAGES = ("filter", "resample", "separate", "transcribe", "keypoints")
+
+
+@dataclass
+class StageState:
+    """How far one stage has come."""
+
+    name: str
+    done: int = 0
+    failed: int = 0
+    to_do: int = 0
+    to_do_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+@dataclass
+class Survey:
+    """How far a workspace has come under its recipe."""
+
+    stages: list[StageState]
+    n_sources: int
+    n_windows: int = 0
+    unique_hours: float = 0.0
+    takes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    failures: list[Record] = field(default_factory=list)
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data, for ``--json``."""
+        return {
+            "sources": self.n_sources,
+            "windows": self.n_windows,
+            "unique_hours": self.unique_hours,
+            "stages": {
+                state.name: {"done": state.done, "failed": state.failed, "to_do": state.to_do}
+                for state in self.stages
+            },
+            "takes": dict(self.takes),
+            "reasons": dict(self.reasons),
+            "failures": [
+                {
+                    name: getattr(record, name)
+                    for name in ("stage", "item", "reason", "message", "tool_message")
+                }
+                for record in self.failures
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a build would run: known jobs, and an estimate of what follows from them.
+
+    ``assumed_videos`` counts the videos whose length is a guess because they are not downloaded yet.
+    """
+
+    jobs: dict[str, int]
+    media_s: dict[str, float]
+    cpu_s: float
+    workers: int
+    disk_bytes: int
+    assumed_videos: int
+
+    @property
+    def wall_s(self) -> float:
+        """Estimated duration with all workers busy, without downloads."""
+        return self.cpu_s / self.workers
+
+
+def survey(workspace: Workspace) -> Survey:
+    """How far a workspace has come under the recipe and sources it was last built with."""
+    sources, recipe = manifests.remembered(workspace)
+    ledger = Ledger(workspace.ledger_path)
+    nodes, missing = _walk(workspace, ledger, sources, recipe, Selection())
+    states = {name: StageState(name) for name in NAMES}
+    found = Survey(list(states.values()), len(sources))
+    for record in manifests.records(nodes):
+        state = states[record.stage]
+        state.cpu_s += record.cpu_s
+        if record.status == "failed":
+            state.failed += 1
+            found.failures.append(record)
+        else:
+            state.done += 1
+    for job in missing:
+        states[job.stage].to_do += 1
+    for take in manifests.takes(nodes):
+        found.takes[take.decision.status] += 1
+        found.reasons.update(take.decision.reasons)
+        if take.complete:
+            found.n_windows += take.records["window"].facts["n_windows"]
+            found.unique_hours += take.records["resample"].facts["n_frames"] / clock.FPS / 3600
+    return found
+
+
+def plan(
+    workspace: Workspace, sources: Sequence[Source], recipe: Recipe, selection: Selection, workers: int
+) -> Plan:
+    """What a build would run. Work that follows from work not done yet is estimated, assuming all of it is usable."""
+    ledger = Ledger(workspace.ledger_path)
+    nodes, missing = _walk(workspace, ledger, sources, recipe, selection)
+    lengths = [
+        entry.crawl.facts["media"]["duration_s"] or 0.0 for entry in manifests.videos(nodes) if entry.crawl
+    ]
+    typical_s = sum(lengths) / len(lengths) if lengths else _UNKNOWN_VIDEO_S
+    rates = _rates(ledger)
+    jobs: Counter[str] = Counter()
+    media_s: Counter[str] = Counter()
+    assumed = 0
+    wanted = [name for name in _CPU_STAGES if recipe.separate.method != "none" or name != "separate"]
+    for job in missing:
+        if job.stage == "resolve":
+            assumed += 1
+            jobs["crawl"] += "crawl" in selection.stages
+        jobs[job.stage] += 1
+        if job.stage in ("resolve", "crawl"):
+            assumed += job.stage == "crawl"
+            media_s["crawl"] += typical_s
+            following, seconds = wanted, typical_s
+        else:
+            following = (
+                wanted[wanted.index(job.stage) :] if job.stage in ("filter", "resample") else [job.stage]
+            )
+            seconds = job.cost
+        for name in following:
+            if name in selection.stages and name in _CPU_STAGES:
+                media_s[name] += seconds
+                jobs[name] += name != job.stage
+    return Plan(
+        jobs={name: jobs[name] for name in NAMES if jobs[name]},
+        media_s=dict(media_s),
+        cpu_s=sum(media_s[name] * rates[name] for name in media_s if name in _CPU_STAGES),
+        workers=workers,
+        disk_bytes=round(sum(media_s[name] * _BYTES_PER_S.get(name, 0) for name in media_s)),
+        assumed_videos=assumed,
+    )
+
+
+def _walk(
+    workspace: Workspace, ledger: Ledger, sources: Sequence[Source], recipe: Recipe, selection: Selection
+) -> tuple[list[SourceNode], list[Job]]:
+    """The state of all sources, and the jobs that could run now."""
+    missing: dict[tuple[str, str, str], Job] = {}
+
+    def ask(job: Job) -> Record | None:
+        record = ledger.find(job.stage, job.item, job.key)
+        stale = record is not None and (
+            record.stage in selection.refresh
+            or (record.status == "failed" and record.reason in selection.retry)
+        )
+        if record is None or stale:
+            if job.stage in selection.stages:
+                missing[job.stage, job.item, job.key] = job
+            return None
+        return record
+
+    flow = Flow(workspace, recipe)
+    nodes = [flow.source(source, ask) for source in sources]
+    return nodes, list(missing.values())
+
+
+def _rates(ledger: Ledger) -> dict[str, float]:
+    """Processor seconds per second of media: what this workspace has seen, else the stages' own figures."""
+    rates = {name: stage(name).cpu_per_unit for name in _CPU_STAGES}
+    spent: Counter[str] = Counter()
+    media: Counter[str] = Counter()
+    for record in ledger:
+        seconds = record.facts.get("media_s")
+        if record.status == "done" and seconds and record.stage in rates:
+            spent[record.stage] += record.cpu_s
+            media[record.stage] += seconds
+    return rates | {name: spent[name] / media[name] for name in media}

@@ -1,0 +1,1 @@
+"""One file per stage; ``base`` says what a stage is."""
