@@ -51,9 +51,7 @@ def pck(pred_xy: Array, true_xy: Array, alpha: float = 0.1) -> float:
         If the shapes differ or there is no frame.
     """
     _check(pred_xy, true_xy)
-    torso = np.linalg.norm(
-        true_xy[:, _SHOULDERS].mean(axis=1) - true_xy[:, _HIPS].mean(axis=1), axis=-1
-    )
+    torso = np.linalg.norm(true_xy[:, _SHOULDERS].mean(axis=1) - true_xy[:, _HIPS].mean(axis=1), axis=-1)
     error = np.linalg.norm(pred_xy[:, JOINTS] - true_xy[:, JOINTS], axis=-1)
     return float(np.mean(error <= alpha * torso[:, None]))
 
@@ -180,7 +178,9 @@ def motion_lag_ms(pred: Array, true: Array, fps: float = FPS, max_lag_ms: float 
     grid = np.linspace(-limit, limit, 2 * int(np.ceil(limit * 4)) + 1)
     best = grid[int(np.argmin([misfit(lag) for lag in grid]))]
     step = grid[1] - grid[0]
-    found = minimize_scalar(misfit, bounds=(best - step, best + step), method="bounded", options={"xatol": 1e-5})
+    found = minimize_scalar(
+        misfit, bounds=(best - step, best + step), method="bounded", options={"xatol": 1e-5}
+    )
     return float(found.x / fps * 1000)
 
 

@@ -28,23 +28,27 @@ _CENTRE: Final[dict[str, tuple[str, tuple[float, float, float]]]] = {
 }
 
 _LEFT: Final[dict[str, tuple[str, tuple[float, float, float]]]] = {
-    "clavicle": ("chest", (0.03, 1.43, 0.0)),
-    "upper_arm": ("clavicle", (0.175, 1.42, -0.01)),
-    "forearm": ("upper_arm", (0.46, 1.42, -0.01)),
-    "wrist": ("forearm", (0.71, 1.42, -0.01)),
-    "hand": ("wrist", (0.71, 1.42, -0.01)),
-    "index_1": ("hand", (0.800, 1.420, 0.016)),
-    "index_2": ("index_1", (0.842, 1.420, 0.019)),
-    "index_3": ("index_2", (0.866, 1.420, 0.020)),
-    "middle_1": ("hand", (0.802, 1.422, -0.004)),
-    "middle_2": ("middle_1", (0.848, 1.422, -0.004)),
-    "middle_3": ("middle_2", (0.876, 1.422, -0.004)),
-    "ring_1": ("hand", (0.796, 1.421, -0.023)),
-    "ring_2": ("ring_1", (0.838, 1.421, -0.027)),
-    "ring_3": ("ring_2", (0.864, 1.421, -0.029)),
-    "pinky_1": ("hand", (0.788, 1.418, -0.041)),
-    "pinky_2": ("pinky_1", (0.820, 1.418, -0.049)),
-    "pinky_3": ("pinky_2", (0.838, 1.418, -0.053)),
+    "clavicle": ("chest", (0.03, 1.42, 0.0)),
+    # The skin of the shoulder follows half the arm's swing; the arm's twist grows from none to full.
+    "deltoid": ("clavicle", (0.175, 1.408, -0.01)),
+    "upper_arm": ("clavicle", (0.175, 1.408, -0.01)),
+    "upper_arm_half": ("clavicle", (0.175, 1.408, -0.01)),
+    "upper_arm_full": ("clavicle", (0.175, 1.408, -0.01)),
+    "forearm": ("upper_arm_full", (0.46, 1.408, -0.01)),
+    "wrist": ("forearm", (0.71, 1.408, -0.01)),
+    "hand": ("wrist", (0.71, 1.408, -0.01)),
+    "index_1": ("hand", (0.800, 1.408, 0.016)),
+    "index_2": ("index_1", (0.842, 1.408, 0.019)),
+    "index_3": ("index_2", (0.866, 1.408, 0.020)),
+    "middle_1": ("hand", (0.802, 1.410, -0.004)),
+    "middle_2": ("middle_1", (0.848, 1.410, -0.004)),
+    "middle_3": ("middle_2", (0.876, 1.410, -0.004)),
+    "ring_1": ("hand", (0.796, 1.409, -0.023)),
+    "ring_2": ("ring_1", (0.838, 1.409, -0.027)),
+    "ring_3": ("ring_2", (0.864, 1.409, -0.029)),
+    "pinky_1": ("hand", (0.788, 1.406, -0.041)),
+    "pinky_2": ("pinky_1", (0.820, 1.406, -0.049)),
+    "pinky_3": ("pinky_2", (0.838, 1.406, -0.053)),
     "thigh": ("pelvis", (0.095, 0.92, 0.0)),
     "shank": ("thigh", (0.095, 0.495, 0.01)),
     "foot": ("shank", (0.095, 0.085, -0.01)),
@@ -52,14 +56,14 @@ _LEFT: Final[dict[str, tuple[str, tuple[float, float, float]]]] = {
 }
 
 FINGERTIPS: Final[dict[str, tuple[float, float, float]]] = {
-    "index": (0.886, 1.420, 0.021),
-    "middle": (0.897, 1.422, -0.004),
-    "ring": (0.885, 1.421, -0.031),
-    "pinky": (0.856, 1.418, -0.057),
+    "index": (0.886, 1.408, 0.021),
+    "middle": (0.897, 1.410, -0.004),
+    "ring": (0.885, 1.409, -0.031),
+    "pinky": (0.856, 1.406, -0.057),
 }
 
 THUMB: Final = np.array(
-    [(0.735, 1.412, 0.018), (0.767, 1.405, 0.042), (0.795, 1.403, 0.056), (0.819, 1.403, 0.064)]
+    [(0.735, 1.400, 0.018), (0.767, 1.393, 0.042), (0.795, 1.391, 0.056), (0.819, 1.391, 0.064)]
 )
 """Thumb joints CMC, MCP, IP and tip, rest pose; the thumb moves with the hand."""
 
@@ -124,19 +128,21 @@ LANDMARKS: Final = (
 )
 """MediaPipe Pose's 33 landmarks, in its order."""
 
+# Limb landmarks are the joints the bones turn about (BlazePose's annotators mark joint centres; its 3D
+# comes from fits of the GHUM body model); the others are points of the skin.
 _LANDMARKS_LEFT: Final[dict[str, tuple[str, tuple[float, float, float]]]] = {
     "eye_inner": ("head", (0.018, 1.625, 0.083)),
     "eye": ("head", (0.032, 1.626, 0.080)),
     "eye_outer": ("head", (0.046, 1.626, 0.071)),
     "ear": ("head", (0.074, 1.610, -0.005)),
     "mouth": ("head", (0.025, 1.547, 0.083)),
-    "shoulder": ("left_upper_arm", (0.175, 1.42, -0.01)),
-    "elbow": ("left_forearm", (0.46, 1.42, -0.01)),
-    "wrist": ("left_hand", (0.71, 1.42, -0.01)),
-    "pinky": ("left_hand", (0.788, 1.418, -0.041)),
-    "index": ("left_hand", (0.800, 1.420, 0.016)),
-    "thumb": ("left_hand", (0.795, 1.403, 0.056)),
-    "hip": ("pelvis", (0.095, 0.93, 0.0)),
+    "shoulder": ("left_upper_arm", (0.175, 1.408, -0.01)),
+    "elbow": ("left_forearm", (0.46, 1.408, -0.01)),
+    "wrist": ("left_hand", (0.71, 1.408, -0.01)),
+    "pinky": ("left_hand", (0.788, 1.406, -0.041)),
+    "index": ("left_hand", (0.800, 1.408, 0.016)),
+    "thumb": ("left_hand", (0.795, 1.391, 0.056)),
+    "hip": ("left_thigh", (0.095, 0.92, 0.0)),
     "knee": ("left_shank", (0.095, 0.495, 0.01)),
     "ankle": ("left_foot", (0.095, 0.085, -0.01)),
     "heel": ("left_foot", (0.095, 0.035, -0.060)),

@@ -13,37 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from d2midi_build.synthetic.anatomy import (
-    BONE,
-    BONES,
-    FINGERS,
-    HAND_LANDMARKS,
-    LANDMARK_BONES,
-    LANDMARK_REST,
-    PARENTS,
-    REST,
-    Array,
-    carry,
-)
-
-_ARM: Final = ("raise", "reach", "elbow", "swivel", "palm", "wrist", "curl")
-_LEG: Final = ("foot_x", "foot_z", "lift", "turn")
-_TRUNK: Final = (
-    "hips_x",
-    "hips_z",
-    "crouch",
-    "hips_yaw",
-    "hips_roll",
-    "hips_pitch",
-    "chest_yaw",
-    "chest_roll",
-    "chest_pitch",
-    "head_yaw",
-    "head_pitch",
-    "head_roll",
-)
-_FIELDS: Final = (*_TRUNK, *(f"{side}_{name}" for side in ("left", "right") for name in (*_ARM, *_LEG)))
-_AT: Final = {name: i for i, name in enumerate(_FIELDS)}
+from d2midi_build.synthetic.anatomy import HAND_LANDMARKS, LANDMARK_BONES, LANDMARK_REST, Array, carry
+from d2midi_build.synthetic.kinematics import ARM, AT, FIELDS, posed, rotation_y
 
 # Arm poses in degrees: raise (0 hanging, 90 level, 180 up), reach (0 sideways, 90 forward), elbow flexion,
 # swivel of the elbow's plane (0 bends upwards/outwards, 90 forwards), palm (0 prone, 90 thumb leading),
@@ -63,12 +34,6 @@ _ARM_POSES: Final = np.array(
     ],
     dtype=np.float64,
 )
-
-_REACH: Final = 0.985 * (0.425 + 0.41)
-_THIGH_M: Final = float(np.linalg.norm(REST[BONE["left_shank"]] - REST[BONE["left_thigh"]]))
-_SHANK_M: Final = float(np.linalg.norm(REST[BONE["left_foot"]] - REST[BONE["left_shank"]]))
-_ANKLE_M: Final = float(REST[BONE["left_foot"]][1])
-_MIRROR: Final = np.diag([-1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -131,8 +96,8 @@ class Dance:
             From the rest pose to the stage (x right in the image, y up, z to the camera), metres.
         """
         times = np.atleast_1d(np.asarray(times_s, dtype=np.float64))
-        rotations, positions = _posed(self._angles(times))
-        turn = _rotation_y(np.full(len(times), self.yaw_deg))
+        rotations, positions = posed(self._angles(times))
+        turn = rotation_y(np.full(len(times), self.yaw_deg))
         place = np.array([self.place[0], 0.0, self.place[1]])
         return turn[:, None] @ rotations, np.einsum("nij,nbj->nbi", turn, positions) + place
 
@@ -155,13 +120,13 @@ class Dance:
         fields: Array = before + (after - before) * eased
         # A foot that travels leaves the floor on the way.
         for side in ("left", "right"):
-            x, z, lift = (_AT[f"{side}_{name}"] for name in ("foot_x", "foot_z", "lift"))
+            x, z, lift = (AT[f"{side}_{name}"] for name in ("foot_x", "foot_z", "lift"))
             travel = np.hypot(after[:, x] - before[:, x], after[:, z] - before[:, z])
             fields[:, lift] += 0.25 * travel * np.sin(np.pi * eased[:, 0]) ** 2
         # The hips sway over feet that stay where they are.
         amplitude, period, phase = self.sway.T
         sway = amplitude * np.sin(2 * np.pi * times[:, None] / period + phase)
-        fields[:, [_AT["hips_x"], _AT["hips_z"]]] += sway
+        fields[:, [AT["hips_x"], AT["hips_z"]]] += sway
         return fields
 
 
@@ -243,18 +208,18 @@ def _key(
     rng: np.random.Generator, feet: dict[str, Array], arms: dict[str, int], raised: str, beat: int
 ) -> Array:
     """One pose: where the feet are, which arm poses, how the trunk goes with them."""
-    key = np.zeros(len(_FIELDS))
+    key = np.zeros(len(FIELDS))
     moving = 1.0 if beat else 0.0
     for side, sign in (("left", 1.0), ("right", -1.0)):
         arm = _ARM_POSES[arms[side]] + moving * rng.normal(0, (8, 8, 10, 8, 8, 4, 4))
         arm[0] = np.clip(arm[0], 8, 165)
         arm[2] = np.clip(arm[2], 8, 125)
         arm[6] = np.clip(arm[6], 4, 40)
-        for name, value in zip(_ARM, arm, strict=True):
-            key[_AT[f"{side}_{name}"]] = value
-        key[_AT[f"{side}_foot_x"]], key[_AT[f"{side}_foot_z"]] = feet[side]
-        key[_AT[f"{side}_turn"]] = sign * (14.0 + moving * rng.uniform(-4, 12))
-        key[_AT[f"{side}_lift"]] = rng.uniform(0.12, 0.28) if raised == side else 0.0
+        for name, value in zip(ARM, arm, strict=True):
+            key[AT[f"{side}_{name}"]] = value
+        key[AT[f"{side}_foot_x"]], key[AT[f"{side}_foot_z"]] = feet[side]
+        key[AT[f"{side}_turn"]] = sign * (14.0 + moving * rng.uniform(-4, 12))
+        key[AT[f"{side}_lift"]] = rng.uniform(0.12, 0.28) if raised == side else 0.0
     middle = (feet["left"] + feet["right"]) / 2
     # Weight goes to the standing foot when the other is in the air.
     weight = {"left": feet["right"], "right": feet["left"]}.get(raised, middle)
@@ -276,149 +241,5 @@ def _key(
         "head_roll": moving * rng.normal(0, 5),
     }
     for name, value in values.items():
-        key[_AT[name]] = value
+        key[AT[name]] = value
     return key
-
-
-def _posed(fields: Array) -> tuple[Array, Array]:
-    """Forward kinematics for the trunk and arms, two-bone inverse kinematics for the legs."""
-    n = len(fields)
-    rotations = np.broadcast_to(np.eye(3), (n, len(BONES), 3, 3)).copy()
-    positions = np.zeros((n, len(BONES), 3))
-
-    def get(name: str) -> Array:
-        return fields[:, _AT[name]]
-
-    ankles = {}
-    for side in ("left", "right"):
-        ankles[side] = np.stack(
-            [get(f"{side}_foot_x"), _ANKLE_M + get(f"{side}_lift"), get(f"{side}_foot_z")], axis=-1
-        )
-    turn = _euler(get("hips_yaw"), get("hips_pitch"), get("hips_roll"))
-    hips = np.stack([get("hips_x"), np.zeros(n), get("hips_z")], axis=-1)
-    tops = []
-    for side in ("left", "right"):
-        socket = np.einsum("nij,j->ni", turn, REST[BONE[f"{side}_thigh"]] - REST[0])
-        flat = hips[:, [0, 2]] + socket[:, [0, 2]] - ankles[side][:, [0, 2]]
-        rise = np.sqrt(np.maximum(_REACH**2 - np.sum(flat**2, axis=1), 0.05))
-        tops.append(ankles[side][:, 1] + rise - socket[:, 1])
-    # A smooth minimum (1 cm wide) of what the two legs can reach: a hard one would jerk.
-    low = -0.01 * np.logaddexp(-tops[0] / 0.01, -tops[1] / 0.01)
-    hips[:, 1] = low - get("crouch")
-    positions[:, 0], rotations[:, 0] = hips, turn
-    bend = _euler(get("chest_yaw") / 2, get("chest_pitch") / 2, get("chest_roll") / 2)
-    look = _euler(get("head_yaw") / 2, get("head_pitch") / 2, get("head_roll") / 2)
-    for name, local in (("spine", bend), ("chest", bend), ("neck", look), ("head", look)):
-        _place(rotations, positions, BONE[name], rotations[:, PARENTS[BONE[name]]] @ local)
-    for side in ("left", "right"):
-        _arm(rotations, positions, side, {name: get(f"{side}_{name}") for name in _ARM})
-        forward = turn @ _rotation_y(get(f"{side}_turn"))
-        _leg(rotations, positions, side, ankles[side], forward, get(f"{side}_turn"), get(f"{side}_lift"))
-    return rotations, positions
-
-
-def _place(rotations: Array, positions: Array, bone: int, rotation: Array) -> None:
-    """Hang a bone on its parent with the given rotation on the stage."""
-    parent = PARENTS[bone]
-    rotations[:, bone] = rotation
-    offset = REST[bone] - REST[parent]
-    positions[:, bone] = positions[:, parent] + np.einsum("nij,j->ni", rotations[:, parent], offset)
-
-
-def _arm(rotations: Array, positions: Array, side: str, angles: dict[str, Array]) -> None:
-    """Place one arm and hand, from angles seen as a left arm and mirrored for the right."""
-    chest = rotations[:, BONE["chest"]]
-    lift, reach = np.radians(angles["raise"]), np.radians(angles["reach"])
-    elbow, swivel = np.radians(angles["elbow"]), np.radians(angles["swivel"])
-    zero = np.zeros_like(lift)
-    outward = np.stack([np.cos(reach), zero, np.sin(reach)], axis=-1)
-    up = np.array([0.0, 1.0, 0.0])
-    along = np.sin(lift)[:, None] * outward - np.cos(lift)[:, None] * up
-    raising = np.cos(lift)[:, None] * outward + np.sin(lift)[:, None] * up
-    forward = np.stack([-np.sin(reach), zero, np.cos(reach)], axis=-1)
-    bend = np.cos(swivel)[:, None] * raising + np.sin(swivel)[:, None] * forward
-    hinge = np.cross(along, bend)
-    lower = np.cos(elbow)[:, None] * along + np.sin(elbow)[:, None] * bend
-    over = -np.sin(elbow)[:, None] * along + np.cos(elbow)[:, None] * bend
-    fore = np.stack([lower, over, hinge], axis=-1)
-    palm = -angles["palm"]
-    # Scapulohumeral rhythm: above 40 degrees the shoulder blade does about a fifth of the lift.
-    shrug = 0.2 * np.maximum(angles["raise"] - 40.0, 0.0) * np.cos(reach) ** 2
-    local = {
-        "clavicle": _rotation_z(shrug),
-        "upper_arm": np.stack([along, bend, hinge], axis=-1),
-        "forearm": fore,
-        "wrist": fore @ _rotation_x(palm / 2),
-        "hand": fore @ _rotation_x(palm) @ _rotation_z(-angles["wrist"]),
-    }
-    for name, rotation in local.items():
-        seen = rotation if side == "left" else _MIRROR @ rotation @ _MIRROR
-        _place(rotations, positions, BONE[f"{side}_{name}"], chest @ seen)
-    curl = _rotation_z(-angles["curl"] if side == "left" else angles["curl"])
-    for finger in FINGERS:
-        for joint in (1, 2, 3):
-            bone = BONE[f"{side}_{finger}_{joint}"]
-            _place(rotations, positions, bone, rotations[:, PARENTS[bone]] @ curl)
-
-
-def _leg(
-    rotations: Array,
-    positions: Array,
-    side: str,
-    ankle: Array,
-    forward: Array,
-    turn: Array,
-    lift: Array,
-) -> None:
-    """Place one leg so that its ankle is where the step wants it; the knee points where the foot does."""
-    thigh, shank, foot, toe = (BONE[f"{side}_{name}"] for name in ("thigh", "shank", "foot", "toe"))
-    _place(rotations, positions, thigh, rotations[:, 0])
-    hip = positions[:, thigh]
-    span = ankle - hip
-    distance = np.minimum(np.linalg.norm(span, axis=1), 0.9995 * (_THIGH_M + _SHANK_M))
-    down = span / np.linalg.norm(span, axis=1)[:, None]
-    pole = forward[:, :, 2]
-    pole = pole - np.sum(pole * down, axis=1)[:, None] * down
-    pole /= np.linalg.norm(pole, axis=1)[:, None]
-    cosine = (distance**2 + _THIGH_M**2 - _SHANK_M**2) / (2 * distance * _THIGH_M)
-    sine = np.sqrt(np.maximum(1 - cosine**2, 0.0))
-    knee = hip + _THIGH_M * (cosine[:, None] * down + sine[:, None] * pole)
-    ends = hip + distance[:, None] * down
-    for bone, start, end in ((thigh, hip, knee), (shank, knee, ends)):
-        y = (start - end) / np.linalg.norm(start - end, axis=1)[:, None]
-        z = pole - np.sum(pole * y, axis=1)[:, None] * y
-        z /= np.linalg.norm(z, axis=1)[:, None]
-        rotations[:, bone] = np.stack([np.cross(y, z), y, z], axis=-1)
-    positions[:, shank], positions[:, foot] = knee, ends
-    # A foot in the air points its toes down.
-    rotations[:, foot] = _rotation_y(turn) @ _rotation_x(90.0 * np.minimum(lift, 0.3))
-    _place(rotations, positions, toe, rotations[:, foot])
-
-
-def _rotation_x(degrees: Array) -> Array:
-    """Rotations about x, shape (n, 3, 3)."""
-    return _rotation(degrees, 1, 2)
-
-
-def _rotation_y(degrees: Array) -> Array:
-    """Rotations about y: positive turns the front (z) to the left (x)."""
-    return _rotation(degrees, 2, 0)
-
-
-def _rotation_z(degrees: Array) -> Array:
-    """Rotations about z: positive turns the left (x) up (y)."""
-    return _rotation(degrees, 0, 1)
-
-
-def _rotation(degrees: Array, a: int, b: int) -> Array:
-    angle = np.radians(degrees)
-    rotation = np.broadcast_to(np.eye(3), (*angle.shape, 3, 3)).copy()
-    rotation[..., a, a] = rotation[..., b, b] = np.cos(angle)
-    rotation[..., b, a] = np.sin(angle)
-    rotation[..., a, b] = -np.sin(angle)
-    return rotation
-
-
-def _euler(yaw: Array, pitch: Array, roll: Array) -> Array:
-    """Yaw to the left, then pitch forwards, then roll to the left side up, degrees."""
-    return _rotation_y(yaw) @ _rotation_x(pitch) @ _rotation_z(roll)

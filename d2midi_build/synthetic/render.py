@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from d2midi_build.synthetic.anatomy import BONE, Array
-from d2midi_build.synthetic.body import Surface, surface
+from d2midi_build.synthetic.body import surface
 from d2midi_build.synthetic.dancer import Dance
+from d2midi_build.synthetic.mesh import Surface
 
 Image = npt.NDArray[np.uint8]
 
@@ -65,8 +66,7 @@ class Camera:
         """From the stage to pixels: (0, 0) is the top left corner of the picture, shape (..., 2)."""
         seen = self.see(points)
         centre = np.array([self.width_px / 2, self.height_px / 2])
-        pixels: Array = centre + self.focal_px * seen[..., :2] / seen[..., 2:]
-        return pixels
+        return np.asarray(centre + self.focal_px * seen[..., :2] / seen[..., 2:], dtype=np.float64)
 
 
 def render(dances: Sequence[Dance], times_s: Array, camera: Camera) -> Iterator[Image]:
@@ -118,15 +118,20 @@ def _cast_shadows(picture: Image, positions: Sequence[Array], camera: Camera) ->
     scale = 4
     mask = np.zeros((camera.height_px // scale, camera.width_px // scale), np.uint8)
     for joints in positions:
-        blobs = [(0, 0.30, 60)] + [(BONE[f"{s}_{b}"], 0.13, 120) for s in ("left", "right") for b in ("toe", "foot")]
+        blobs = [(0, 0.30, 60)] + [
+            (BONE[f"{s}_{b}"], 0.13, 120) for s in ("left", "right") for b in ("toe", "foot")
+        ]
         for bone, radius, strength in blobs:
             at = joints[bone] * np.array([1.0, 0.0, 1.0])
             corners = camera.project(at + radius * np.array([[-1, 0, 0], [1, 0, 0], [0, 0, -1], [0, 0, 1]]))
-            centre, axes = corners.mean(axis=0) / scale, (corners[1, 0] - corners[0, 0], corners[3, 1] - corners[2, 1])
+            centre, axes = (
+                corners.mean(axis=0) / scale,
+                (corners[1, 0] - corners[0, 0], corners[3, 1] - corners[2, 1]),
+            )
             fade = strength / (1 + 8 * max(joints[bone, 1] - 0.08, 0.0) * (bone != 0))
             blob = np.zeros_like(mask)
             size = (max(int(axes[0] / 2 / scale), 1), max(int(axes[1] / 2 / scale), 1))
-            cv2.ellipse(blob, (int(centre[0]), int(centre[1])), size, 0, 0, 360, float(fade), -1)
+            cv2.ellipse(blob, (int(centre[0]), int(centre[1])), size, 0, 0, 360, (float(fade),), -1)
             np.maximum(mask, blob, out=mask)
     top = int(0.6 * mask.shape[0])
     soft = cv2.GaussianBlur(mask[top:], (0, 0), 2.0)
@@ -159,7 +164,9 @@ def _draw(picture: Image, body: Surface, vertices: Array, camera: Camera) -> Non
     order = np.argsort(-distance, kind="stable")
     k = _SUPERSAMPLING
     canvas = cv2.resize(
-        picture[top:bottom, left:right], ((right - left) * k, (bottom - top) * k), interpolation=cv2.INTER_NEAREST
+        picture[top:bottom, left:right],
+        ((right - left) * k, (bottom - top) * k),
+        interpolation=cv2.INTER_NEAREST,
     )
     # OpenCV's integer coordinates are pixel centres.
     placed = ((corners[visible] - (left, top)) * k - 0.5) * (1 << _SHIFT)
@@ -167,4 +174,6 @@ def _draw(picture: Image, body: Surface, vertices: Array, camera: Camera) -> Non
     for quad, colour in zip(points, colours[order].tolist(), strict=True):
         cv2.fillConvexPoly(canvas, quad, colour, cv2.LINE_8, _SHIFT)
     smooth = cv2.GaussianBlur(canvas, (3, 3), 0.8)
-    picture[top:bottom, left:right] = cv2.resize(smooth, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    picture[top:bottom, left:right] = cv2.resize(
+        smooth, (right - left, bottom - top), interpolation=cv2.INTER_AREA
+    )
