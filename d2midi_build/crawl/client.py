@@ -16,6 +16,7 @@ import imageio_ffmpeg
 import yt_dlp
 import yt_dlp.globals
 import yt_dlp.utils
+from yt_dlp.networking.exceptions import HTTPError
 
 from d2midi_build.crawl.messages import WARNING_MARK, typed_error
 from d2midi_build.crawl.options import CrawlOptions
@@ -43,7 +44,7 @@ class Refused(yt_dlp.utils.DownloadCancelled):  # type: ignore[misc]
 
 
 class Changed(yt_dlp.utils.DownloadCancelled):  # type: ignore[misc]
-    """The file on the server is no longer the one that a partial download began with."""
+    """What a partial download has cannot be gone on with: begin again."""
 
 
 class Messages:
@@ -116,16 +117,28 @@ class Client(yt_dlp.YoutubeDL):  # type: ignore[misc]
     def __init__(self, parameters: dict[str, Any], options: CrawlOptions, state: PartialState | None) -> None:
         self._honour_opt_out = options.honour_opt_out
         self._state = state
+        self._responses: list[Any] = []
         super().__init__(parameters)
 
     def urlopen(self, req: Any) -> Any:
-        response = super().urlopen(req)
         try:
-            self._look_at(response.url, response.headers)
-        except yt_dlp.utils.DownloadCancelled:
-            response.close()
+            response = super().urlopen(req)
+        except HTTPError as error:
+            self._responses.append(error.response)
+            if error.status == 416:
+                # A part as long as the whole: killed before its renaming, or the file has shrunk. yt-dlp
+                # would now ask for the whole file, but sends the same Range again (2026.10.26).
+                raise Changed(f"{error.response.url} ends where its part ends") from error
             raise
+        self._responses.append(response)
+        self._look_at(response.url, response.headers)
         return response
+
+    def close(self) -> None:
+        """Also close the connections that yt-dlp leaves to the garbage collector."""
+        for response in self._responses:
+            response.close()
+        super().close()
 
     def _look_at(self, url: str, headers: Any) -> None:
         robots = ", ".join(headers.get_all("X-Robots-Tag") or [])
@@ -226,7 +239,7 @@ def _parameters(options: CrawlOptions, folder: Path | None, messages: Messages) 
         "ffmpeg_location": imageio_ffmpeg.get_ffmpeg_exe(),
         # Without -bitexact a Matroska file gets a random id. "force": also when a kill came before the
         # repair.
-        "postprocessor_args": {"ffmpeg_o": ["-bitexact"], "default": []},
+        "postprocessor_args": {"default": ["-bitexact"]},
         "fixup": "force",
         # Silent, and nothing outside the folder.
         "quiet": True,

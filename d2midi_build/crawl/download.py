@@ -22,7 +22,7 @@ from d2midi_build.crawl.client import Changed, Client, Refused, backoff_s, clear
 from d2midi_build.crawl.identity import has_own_ids, sha256_file, video_id
 from d2midi_build.crawl.messages import classify
 from d2midi_build.crawl.options import CrawlOptions
-from d2midi_build.errors import PermanentError, PolicyError, TransientError
+from d2midi_build.errors import ItemError, PermanentError, PolicyError, TransientError
 
 Progress = Callable[[int, int | None], None]
 _Result = TypeVar("_Result")
@@ -214,25 +214,32 @@ class _Watch:
         )
         self._sizes: dict[str, int] = {}
         self._expected: int | None = None
+        self.refusal: ItemError | None = None
 
-    def before(self, info: Mapping[str, Any], *, incomplete: bool = False) -> None:
-        """yt-dlp's match filter: called when the page has been read, and again when formats are chosen."""
+    def before(self, info: Mapping[str, Any], *, incomplete: bool = False) -> str | None:
+        """yt-dlp's match filter: called when the page has been read, and again when formats are chosen.
+
+        It must not raise, since yt-dlp would raise a copy of its own: it says no, and ``refusal`` says why.
+        """
+        try:
+            self._look_at(info, incomplete)
+        except ItemError as error:
+            self.refusal = self.refusal or error
+            return error.message
+        return None
+
+    def _look_at(self, info: Mapping[str, Any], incomplete: bool) -> None:
         if self._item is None and (info.get("n_entries") or 0) > 1:
-            raise Refused(PermanentError(f"{self._url}: is a list of videos; resolve it first"))
+            raise PermanentError(f"{self._url}: is a list of videos; resolve it first")
         if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming"):
             words = f"live_status: {info.get('live_status')}"
-            raise Refused(
-                TransientError(f"{self._url}: is live or not out yet; retry when it is over", words)
-            )
-        try:
-            _check_duration(self._url, info.get("duration"), self._options)
-            if not incomplete:
-                formats = info.get("requested_formats") or [info]
-                _check_size(self._url, sum(each.get("filesize") or 0 for each in formats), self._options)
-                sizes = [each.get("filesize") or each.get("filesize_approx") for each in formats]
-                self._expected = int(sum(sizes)) if all(sizes) else None
-        except PolicyError as error:
-            raise Refused(error) from None
+            raise TransientError(f"{self._url}: is live or not out yet; retry when it is over", words)
+        _check_duration(self._url, info.get("duration"), self._options)
+        if not incomplete:
+            formats = info.get("requested_formats") or [info]
+            _check_size(self._url, sum(each.get("filesize") or 0 for each in formats), self._options)
+            sizes = [each.get("filesize") or each.get("filesize_approx") for each in formats]
+            self._expected = int(sum(sizes)) if all(sizes) else None
 
     def during(self, status: Mapping[str, Any]) -> None:
         """yt-dlp's progress hook: also catches a size that no server announced."""
@@ -272,6 +279,8 @@ def _download_once(
         playlist_items=str(item) if item else "1:2",
     ) as client:
         info = client.extract_info(url, download=True)
+    if watch.refusal:
+        raise watch.refusal
     entries = list((info or {}).get("entries") or [info])
     files = entries[0].get("requested_downloads") if entries and entries[0] else None
     if not files:

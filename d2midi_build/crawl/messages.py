@@ -54,6 +54,7 @@ _NOT_YET = Verdict("transient", "the video is live or not out yet; retry when it
 _COOKIES = Verdict(
     "transient", "the cookies cannot be read; mend crawl.cookies or crawl.cookies_from_browser, then retry"
 )
+_LACKS = Verdict("transient", "yt-dlp lacks a package for this site; install what it names, then retry")
 _OUTDATED = Verdict("transient", "yt-dlp does not understand the page; update yt-dlp, then retry", again=True)
 
 _PRIVATE = Verdict("policy", "the video is private")
@@ -65,6 +66,7 @@ _GEO = Verdict(
     "policy", "the video is not available in this country; a proxy may help if you may use one (crawl.proxy)"
 )
 _DRM = Verdict("policy", "the video is protected by DRM")
+_PASSWORD = Verdict("policy", "the video is protected by a password")
 _LOGIN = Verdict("policy", "the site wants a login; pass cookies (crawl.cookies)")
 _FORBIDDEN = Verdict("policy", "the server forbids access")
 
@@ -78,6 +80,7 @@ _UNKNOWN = Verdict("permanent", "the download failed")
 _ROWS: tuple[tuple[Verdict, str], ...] = (
     (_RATE, r"HTTP Error 4(29|20|12)|too many requests|rate.?limit|requests? (was|were) throttled"),
     (_RATE, r"content isn't available, try again later"),
+    (_RATE, r"request is (blocked|rejected) by|ip address is (blocked|unable)"),
     (_BOT, r"not a (ro)?bot|captcha|anti-bot|unusual traffic|automated (requests|queries)|are you human"),
     (_DISK, r"no space left|errno 28\b|disk quota|read-only file system|file too large"),
     (_NETWORK, r"HTTP Error 4(08|25)"),
@@ -89,11 +92,14 @@ _ROWS: tuple[tuple[Verdict, str], ...] = (
     (_AGE, r"confirm your age|age.?restrict|age.?gate|inappropriate for some users|adults? only|under 18"),
     (
         _GEO,
-        r"geo.?restrict|geo.?block|(in|from) your (current )?(country|region|location|area)|HTTP Error 451",
+        r"geo.?restrict|geo.?block|(in|from) (your|this) (current )?(country|region|location|area)|HTTP Error 451",
     ),
+    (_GEO, r"available in \w+ only|blocked by decision of"),
     (_DRM, r"\bDRM\b|widevine"),
     (_PRIVATE, r"private video|\bis private\b|\bprivate (account|user|profile)"),
     (_PAID, r"\bmembers?\b|join this channel|premium|subscribers?\b|subscription|paywall|HTTP Error 402"),
+    (_PASSWORD, r"password.?protected|protected by a pass|--video-password"),
+    (_PAID, r"does not have (access|tickets)|tv provider"),
     (_PAID, r"requires? payment|purchase|\brent(al)?\b|paid (content|video)"),
     (_REMOVED, r"HTTP Error 4(04|10)"),
     (_LOGIN, r"HTTP Error 40(1|7)"),
@@ -101,23 +107,27 @@ _ROWS: tuple[tuple[Verdict, str], ...] = (
     (_FORBIDDEN, r"HTTP Error 403"),
     (_BAD_REQUEST, r"HTTP Error 4\d\d"),
     (_CERTIFICATE, r"certificate.?verify.?failed|certificate has expired|self.signed cert|hostname mismatch"),
-    (_COOKIES, r"failed to load cookies|could not find .* cookies database"),
+    (_COOKIES, r"failed to load cookies|netscape format cookies|could not find .* cookies database"),
+    (_LACKS, r"please install|must be installed|is not installed"),
     (_NETWORK, r"timed? ?out|temporary failure in name|name or service not known|getaddrinfo"),
     (_NETWORK, r"no address associated|failed to resolve|name resolution"),
     (_NETWORK, r"connection (was )?(reset|refused|aborted|closed|broken)|remote end closed"),
     (_NETWORK, r"incomplete ?read|more expected|content too short|bytes read|broken pipe|\beof\b"),
     (_NETWORK, r"network is unreachable|no route to host|host is down|tunnel connection failed"),
     (_NETWORK, r"unable to connect|proxy ?error|did not get any data"),
+    (_NOT_YET, r"(currently|temporarily) unavailable|still (be )?(uploading|processing)|has not started"),
     (_REMOVED, r"removed|deleted|terminated|no longer available|doesn't exist|does not exist"),
     (_REMOVED, r"taken down|copyright|suspended"),
     (_UNSUPPORTED, r"unsupported url|is not a valid url|incomplete youtube id|no video formats"),
     (
         _UNSUPPORTED,
-        r"no videos? (could be )?(found|in)|there('s| is) no video|no media found|unable to find a? ?video",
+        r"\bno (valid )?(video|media)|does(n't| not) (have|contain) .*video|not a video|unable to find",
     ),
     (_FORMAT, r"requested format is not available|only images are available"),
     (_LOGIN, r"log.?in\b|sign.?in\b|--cookies|credentials|registered users|authenticat|authoriz"),
+    (_LOGIN, r"cookies .*needed"),
     (_REMOVED, r"unavailable|not available|not found|isn't available"),
+    (_NETWORK, r"try again|please wait"),
     (_OUTDATED, r"unable to extract|(failed|unable) to parse|nsig|signature extraction"),
 )
 _TABLE = tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), verdict) for verdict, pattern in _ROWS)

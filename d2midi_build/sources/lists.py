@@ -254,8 +254,9 @@ def _merge(rows: Iterable[Source], name: str) -> SourceList:
     first: dict[str, Source] = {}
     duplicates, warnings = 0, []
     for row in rows:
-        kept = first.setdefault(row.source_id, row)
-        if kept is row:
+        kept = first.get(row.source_id)
+        if kept is None:
+            first[row.source_id] = row
             continue
         if kept.path != row.path:
             raise SourceListError(
