@@ -40,7 +40,9 @@ def soundfont() -> Path:
     raise UsageError("no TimGM6mb.sf2 in the package pretty_midi; install pretty-midi 0.2.10 or newer 0.2")
 
 
-def synthesise(notes: Notes, sample_rate_hz: int, n_samples: int | None = None) -> npt.NDArray[np.float32]:
+def synthesise(
+    notes: Notes, sample_rate_hz: int, n_samples: int | None = None, drum_kit: int = 0
+) -> npt.NDArray[np.float32]:
     """Play notes with the soundfont; deterministic, every onset exact to the sample.
 
     An onset is the sample at which the soundfont's own sample starts to play. What is heard comes
@@ -57,6 +59,9 @@ def synthesise(notes: Notes, sample_rate_hz: int, n_samples: int | None = None) 
         Of the result.
     n_samples : int, optional
         Length of the result; later sound is cut off. By default the last offset plus `TAIL_S`.
+    drum_kit : int, optional
+        Program of the drum channel: 0 standard, 8 room, 16 power, 24 electronic, 25 TR-808, 32 jazz,
+        40 brush, 48 orchestra.
 
     Returns
     -------
@@ -69,7 +74,7 @@ def synthesise(notes: Notes, sample_rate_hz: int, n_samples: int | None = None) 
         n_samples = round(end_s * sample_rate_hz)
     sound = np.zeros((n_samples, 2), dtype=np.float32)
     for part in _parts(playable):
-        sound += _render(part, sample_rate_hz, n_samples)
+        sound += _render(part, sample_rate_hz, n_samples, drum_kit)
     return sound
 
 
@@ -84,12 +89,12 @@ def _parts(notes: Notes) -> Iterator[Notes]:
             yield part
 
 
-def _render(notes: Notes, sample_rate_hz: int, n_samples: int) -> npt.NDArray[np.float32]:
+def _render(notes: Notes, sample_rate_hz: int, n_samples: int, drum_kit: int) -> npt.NDArray[np.float32]:
     import tinysoundfont
 
     synth = tinysoundfont.Synth(gain=_GAIN_DB, samplerate=sample_rate_hz)
     font = synth.sfload(str(soundfont()))
-    synth.program_select(DRUM_CHANNEL, font, 0, 0, True)
+    synth.program_select(DRUM_CHANNEL, font, 0, drum_kit, True)
     channels: dict[int, int] = {}
     for program, channel in zip(np.unique(notes.program[~notes.is_drum]), _PITCHED_CHANNELS, strict=False):
         synth.program_select(channel, font, 0, int(program))

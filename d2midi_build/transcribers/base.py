@@ -1,0 +1,118 @@
+"""What a transcriber is, and how one is found by name.
+
+Every other module of this package is one transcriber: ``basic_pitch.py`` is ``basic-pitch``. It
+defines ``create(**options)``, which returns a `Transcriber`; nothing else has to know about it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from d2midi_build.errors import PermanentError, UsageError
+from d2midi_build.music.notes import Notes
+
+
+class Transcriber(ABC):
+    """Sound in, notes out.
+
+    Constructing one is cheap. `load` reads models once per worker; `transcribe` calls it if nobody
+    did. The same audio gives the same notes whatever was transcribed before.
+
+    Attributes
+    ----------
+    name : str
+        As users write it, e.g. ``"basic-pitch"``.
+    version : str
+        Changes whenever the same audio may give other notes; part of the stage's key.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+
+    @abstractmethod
+    def model_digests(self) -> dict[str, str]:
+        """SHA-256 of every model file by file name; part of the stage's key."""
+
+    @abstractmethod
+    def load(self) -> None:
+        """Read the models; later calls do nothing."""
+
+    @abstractmethod
+    def transcribe(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Notes:
+        """Notes of a recording, in seconds from its first sample.
+
+        Parameters
+        ----------
+        audio : np.ndarray, shape (n,) or (n, channels), float32
+            Samples at any rate, any length, full scale 1.0.
+        sample_rate_hz : int
+
+        Raises
+        ------
+        PermanentError
+            If a sample is not a finite number.
+        """
+
+
+def transcriber(name: str, **options: Any) -> Transcriber:
+    """The transcriber called ``name``, not loaded yet.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name; the message lists those there are.
+    TypeError
+        If it does not know one of the options.
+    """
+    if name not in transcriber_names():
+        raise UsageError(f"no transcriber is called {name!r}; use one of: {', '.join(transcriber_names())}")
+    module = importlib.import_module(f"{__package__}.{name.replace('-', '_')}")
+    made: Transcriber = module.create(**options)
+    return made
+
+
+def transcriber_names() -> list[str]:
+    """Names of all transcribers, sorted."""
+    import d2midi_build.transcribers as package
+
+    modules = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return sorted(module.replace("_", "-") for module in modules if module != "base")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def checked(audio: npt.NDArray[np.float32], sample_rate_hz: int) -> npt.NDArray[np.float32]:
+    """Audio as float32 of shape ``(n,)`` or ``(n, channels)``, known to be finite.
+
+    Raises
+    ------
+    PermanentError
+        If a sample is not a finite number.
+    ValueError
+        If the shape or the rate cannot be.
+    """
+    samples = np.asarray(audio, dtype=np.float32)
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and samples.shape[1] == 0) or sample_rate_hz <= 0:
+        raise ValueError(
+            f"audio of shape {samples.shape} at {sample_rate_hz} Hz is not (n,) or (n, channels)"
+        )
+    finite = np.isfinite(samples)
+    if not finite.all():
+        first = int(np.argmin(finite.reshape(len(samples), -1).all(axis=1)))
+        raise PermanentError(
+            f"the audio holds {int((~finite).sum())} samples that are not numbers, the first at "
+            f"{first / sample_rate_hz:.3f} s. Decode the source again; if it stays so, the file is damaged."
+        )
+    return samples

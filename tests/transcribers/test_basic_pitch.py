@@ -1,0 +1,195 @@
+"""basic-pitch: the plain program's own notes, odd audio, a known song."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import d2midi_build.transcribers.basic_pitch as module
+from d2midi_build.clock import SAMPLE_RATE_HZ
+from d2midi_build.errors import PermanentError
+from d2midi_build.music.notes import Notes
+from d2midi_build.music.scores import drum_score, onset_score
+from d2midi_build.music.synthesis import synthesise
+from d2midi_build.synthetic.band import compose, render
+from d2midi_build.transcribers.basic_pitch import PLAIN, BasicPitch, Settings
+
+SCALE = Notes.create(
+    0.5 + 0.5 * np.arange(8), 0.9 + 0.5 * np.arange(8), [60, 62, 64, 65, 67, 69, 71, 72], 100
+)
+
+
+@pytest.fixture(scope="module")
+def ours() -> BasicPitch:
+    transcriber = BasicPitch()
+    transcriber.load()
+    return transcriber
+
+
+@pytest.fixture(scope="module")
+def plain() -> BasicPitch:
+    transcriber = BasicPitch(PLAIN)
+    transcriber.load()
+    return transcriber
+
+
+def _program_itself(path: Path) -> list[tuple[float, float, int, float]]:
+    """Onset, offset, pitch and amplitude as basic_pitch.predict gives them."""
+    import basic_pitch.inference as inference
+    from basic_pitch import FilenameSuffix, build_icassp_2022_model_path
+
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # librosa.load's audioread wants aifc and more
+        events = inference.predict(path, build_icassp_2022_model_path(FilenameSuffix.onnx))[2]
+    return sorted((float(e[0]), float(e[1]), int(e[2]), float(e[3])) for e in events)
+
+
+def _assert_same(notes: Notes, events: list[tuple[float, float, int, float]]) -> None:
+    by_onset = sorted(events, key=lambda e: (round(e[0] * SAMPLE_RATE_HZ), e[2]))
+    mine = notes.where(np.lexsort((notes.pitch, notes.onset_s)))
+    assert mine.pitch.tolist() == [e[2] for e in by_onset]
+    half_sample_s = 0.51 / SAMPLE_RATE_HZ
+    assert np.abs(mine.onset_s - [e[0] for e in by_onset]).max() <= half_sample_s
+    assert np.abs(mine.offset_s - [e[1] for e in by_onset]).max() <= half_sample_s
+    assert np.abs(mine.confidence - [e[3] for e in by_onset]).max() < 1e-4
+
+
+@pytest.mark.parametrize("rate_hz", [44_100, 16_000])
+def test_plain_settings_give_the_plain_program_s_notes(
+    plain: BasicPitch, tmp_path: Path, rate_hz: int
+) -> None:
+    import soundfile
+
+    song = compose(np.random.default_rng(40), 100.0, 8.0)
+    soundfile.write(tmp_path / "song.wav", render(song, rate_hz), rate_hz, subtype="FLOAT")
+    sound = soundfile.read(tmp_path / "song.wav", dtype="float32")[0]
+    events = _program_itself(tmp_path / "song.wav")
+    assert len(events) > 30
+    _assert_same(plain.pitched(sound, rate_hz), events)
+
+
+@pytest.mark.real_data
+def test_spotify_s_own_expected_notes(plain: BasicPitch, shared_data: Path) -> None:
+    import soundfile
+
+    folder = shared_data / "spotify+basic-pitch/tests/resources"
+    expected = np.load(folder / "vocadito_10/note_events.npz", allow_pickle=True)["arr_0"]
+    sound, rate_hz = soundfile.read(folder / "vocadito_10.wav", dtype="float32")
+    notes = plain.pitched(sound, rate_hz)
+    # Made with TensorFlow and another resampler: onsets and offsets may move by frames of 11.6 ms and a
+    # note near a threshold may come or go, so nine in ten must agree within two frames.
+    theirs = Notes.create([e[0] for e in expected], [e[1] for e in expected], [int(e[2]) for e in expected])
+    assert onset_score(theirs, notes, tolerance_s=0.0233).f1 > 0.9
+
+
+def test_a_scale_is_read_right(ours: BasicPitch) -> None:
+    found = ours.transcribe(synthesise(SCALE, 44_100), 44_100).pitched()
+    assert onset_score(SCALE, found).recall == 1.0
+    assert onset_score(SCALE, found).precision > 0.7
+    assert set(found.instrument) == {"Acoustic Grand Piano"}
+    assert set(found.origin) == {"basic-pitch/instrument-unknown"}
+    assert ((found.confidence > 0) & (found.confidence <= 1)).all()
+
+
+def test_low_notes_are_bass(ours: BasicPitch) -> None:
+    low = Notes.create(0.5 + 0.5 * np.arange(6), 0.9 + 0.5 * np.arange(6), [33, 36, 38, 40, 43, 45], 110, 32)
+    found = ours.transcribe(synthesise(low, 44_100), 44_100).pitched()
+    bass = found.where(found.program == 32)
+    assert onset_score(low, bass).recall > 0.6
+    assert set(bass.origin) == {"basic-pitch/bass-by-pitch"}
+
+
+@pytest.mark.parametrize("seed", [30, 31, 32])
+def test_a_known_song(ours: BasicPitch, seed: int) -> None:
+    song = compose(np.random.default_rng(seed), 112.0, 12.0)
+    found = ours.transcribe(render(song, 44_100), 44_100)
+    assert onset_score(song.notes, found).f1 > 0.4  # the mean over songs is what the benchmark reports
+    assert drum_score(song.notes, found).f1 > 0.8
+
+
+def test_the_second_time_gives_the_same_notes(ours: BasicPitch) -> None:
+    sound = render(compose(np.random.default_rng(33), 120.0, 6.0), 44_100)
+    first = ours.transcribe(sound, 44_100)
+    ours.transcribe(sound[::-1].copy(), 44_100)
+    assert ours.transcribe(sound, 44_100) == first
+    assert BasicPitch().transcribe(sound, 44_100) == first
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, SAMPLE_RATE_HZ, 22_050, 48_000, 192_000])
+def test_any_rate(ours: BasicPitch, rate_hz: int) -> None:
+    found = ours.transcribe(synthesise(SCALE, rate_hz), rate_hz)
+    assert onset_score(SCALE, found).recall > 0.8
+
+
+def test_any_channels(ours: BasicPitch) -> None:
+    mono = synthesise(SCALE, 22_050).mean(axis=1)
+    expected = ours.transcribe(mono, 22_050)
+    for channels in (1, 2, 6):
+        found = ours.transcribe(np.repeat(mono[:, None], channels, axis=1), 22_050)
+        assert np.array_equal(found.onset_s, expected.onset_s)
+        assert np.array_equal(found.pitch, expected.pitch)
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 2, 100, 4410])
+@pytest.mark.parametrize("level", [0.0, 0.1])
+def test_very_short_or_silent_audio(ours: BasicPitch, n_samples: int, level: float) -> None:
+    sound = (level * np.sin(np.arange(n_samples))).astype(np.float32)
+    assert len(ours.transcribe(sound, 44_100)) <= 1
+
+
+def test_ten_seconds_of_silence_and_of_noise_far_below_hearing(ours: BasicPitch) -> None:
+    noise = np.random.default_rng(0).normal(0, 1e-6, 441_000).astype(np.float32)
+    assert len(ours.transcribe(noise * 0, 44_100)) == 0
+    assert len(ours.transcribe(noise, 44_100).drums()) == 0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_numbers(ours: BasicPitch, bad: float) -> None:
+    sound = np.zeros(44_100, np.float32)
+    sound[100] = bad
+    with pytest.raises(PermanentError, match="not numbers"):
+        ours.transcribe(sound, 44_100)
+
+
+def test_long_audio_in_pieces_gives_the_same_notes(ours: BasicPitch, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = render(compose(np.random.default_rng(34), 100.0, 30.0), 22_050)
+    whole = ours.pitched(sound, 22_050)
+    monkeypatch.setattr(module, "_PIECE_FRAMES", 500)
+    monkeypatch.setattr(module, "_MARGIN_FRAMES", 400)
+    assert ours.pitched(sound, 22_050) == whole
+
+
+def test_pieces_cover_every_frame_once() -> None:
+    for n_frames in (0, 1, 25_839, 26_700, 26_701, 100_000):
+        pieces = list(module._pieces(n_frames))
+        counted = [frame for first, end, _, _ in pieces for frame in range(first, end)]
+        assert counted == list(range(n_frames))
+        assert all(start <= first < end <= stop <= n_frames for first, end, start, stop in pieces)
+
+
+def test_thresholds_thin_the_notes_out(ours: BasicPitch) -> None:
+    sound = render(compose(np.random.default_rng(35), 100.0, 6.0), 22_050)
+    strict = BasicPitch(Settings(onset_threshold=0.8, bass_below=0)).pitched(sound, 22_050)
+    assert 0 < len(strict) < len(ours.pitched(sound, 22_050))
+    assert "Acoustic Bass" not in strict.instrument
+
+
+def test_both_model_files_are_named() -> None:
+    digests = BasicPitch().model_digests()
+    assert set(digests) == {"nmp.onnx", "drum_weights.json"}
+    assert all(len(digest) == 64 for digest in digests.values())
+
+
+def test_silencing_is_only_for_the_known_messages(caplog: pytest.LogCaptureFixture) -> None:
+    before = list(logging.getLogger().handlers)
+    with module._known_noise_silenced():
+        logging.getLogger().warning("Tensorflow is not installed. If you plan")
+        logging.getLogger().warning("the disk is full")
+    assert caplog.messages == ["the disk is full"]
+    assert logging.getLogger().handlers == before
