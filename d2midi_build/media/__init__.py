@@ -1,0 +1,1 @@
+"""Pictures and sound: probing, decoding, clips on the one clock, shots, loudness."""
