@@ -4,8 +4,9 @@ Metres; rest pose is a T with the palms down, the feet on the floor at y = 0. Ax
 left (image right when the dancer faces the camera), y up, z forward (towards the camera). Only the left
 side is written down; the right side is its mirror.
 
-Segment lengths follow Drillis and Contini as printed in Winter, *Biomechanics and Motor Control of Human
-Movement* (4th ed., figure 4.1), for a stature of 1.73 m.
+Segment lengths are those of a stature of 1.73 m, rounded: Drillis and Contini's (Winter, *Biomechanics and
+Motor Control of Human Movement*, 4th ed., figure 4.1), for the upper arm de Leva's (J. Biomech. 29, 1996),
+who measures between joint centres.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def choreograph(
     duration_s : float
         Beats are made up to this time, seconds.
     yaw_deg : float
-        Direction the dancer faces, degrees within +-90; 0 faces the camera, positive the dancer's left.
+        Direction the dancer faces, degrees; 0 faces the camera, positive turns to the dancer's left.
     first_beat_s : float
         Time of the first beat; until then the dancer stands still. Default is 0.
     place : tuple of float

@@ -199,7 +199,7 @@ def clip_av_offset_ms(video: Path, audio: Path) -> float:
     Parameters
     ----------
     video, audio : Path
-        A 20 fps video and an audio file of the same length, e.g. mp4 and flac.
+        A video and an audio file that start together at 0, e.g. mp4 and flac.
 
     Returns
     -------
@@ -211,15 +211,16 @@ def clip_av_offset_ms(video: Path, audio: Path) -> float:
     ValueError
         See ``measure_av_offset_ms``.
     """
-    frames = round((SLATE_S + 1) * FPS)
+    pictures, times = [], []
     with av.open(str(video)) as container:
-        pictures = []
         for frame in container.decode(video=0):
-            pictures.append(frame.to_ndarray(format="gray"))
-            if len(pictures) == frames:
+            if frame.time is None or frame.time > SLATE_S + 1:
                 break
+            pictures.append(frame.to_ndarray(format="gray"))
+            times.append(frame.time)
     samples, sample_rate_hz = soundfile.read(audio, dtype="float64")
-    return measure_av_offset_ms(patch_levels(np.stack(pictures)), samples, sample_rate_hz)
+    levels = patch_levels(np.stack(pictures))
+    return measure_av_offset_ms(levels, samples, sample_rate_hz, np.array(times))
 
 
 def source_av_offset_ms(path: Path) -> float:

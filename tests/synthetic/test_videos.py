@@ -11,6 +11,7 @@ import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
+import scenedetect
 import soundfile
 
 from d2midi_build.clock import FPS, SAMPLE_RATE_HZ
@@ -103,6 +104,12 @@ def test_ffmpeg_agrees_that_sound_and_picture_are_together(tmp_path: Path) -> No
     late = tmp_path / "late.flac"
     soundfile.write(late, np.concatenate([np.zeros(round(0.035 * rate_hz)), samples]), rate_hz)
     assert slate.clip_av_offset_ms(clip, late) == pytest.approx(35, abs=2.0)
+
+
+def test_the_slate_is_no_shot_cut(tmp_path: Path) -> None:
+    path = _write(tmp_path / "slate.mp4", _shrunk("30fps"))
+    assert scenedetect.detect(str(path), scenedetect.ContentDetector()) == []
+    assert scenedetect.detect(str(path), scenedetect.AdaptiveDetector()) == []
 
 
 def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
