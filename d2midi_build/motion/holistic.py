@@ -11,10 +11,7 @@ little from a second core. Run one pinned process per core.
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +24,7 @@ from mediapipe.python.solutions.holistic import Holistic
 
 from d2midi_build.digests import sha256_file
 from d2midi_build.errors import PermanentError
+from d2midi_build.motion.chatter import without_chatter
 from d2midi_build.motion.keypoints import PARTS, FloatArray, Keypoints
 
 Image = npt.NDArray[np.uint8]
@@ -42,17 +40,6 @@ MODEL_FILES: Final = (
     "pose_landmark/pose_landmark_full.tflite",
 )
 """Files under ``mediapipe/modules`` that the graph opens (watched with inotify)."""
-
-# What MediaPipe and TensorFlow Lite say on every start, whatever the picture. They read no environment
-# variable that would lower their voice (GLOG_minloglevel, TF_CPP_MIN_LOG_LEVEL and ABSL_* do nothing).
-_CHATTER: Final = "|".join(
-    (
-        r"^INFO: Created TensorFlow Lite XNNPACK delegate for CPU\.$",
-        r"^WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR$",
-        r"^W0000 .* inference_feedback_manager\.cc:[0-9]+\] Feedback manager requires a model with a single",
-        r"^W0000 .* landmark_projection_calculator\.cc:[0-9]+\] Using NORM_RECT without IMAGE_DIMENSIONS",
-    )
-)
 
 # Stream of the graph -> part it fills; the visibility comes with the body in the image.
 _STREAMS: Final = {
@@ -107,7 +94,7 @@ class HolisticTracker:
         done = 0
         first_shape: tuple[int, ...] = ()
         graph: _Graph | None = None
-        with _without_chatter() as quiet:
+        with without_chatter() as quiet:
             try:
                 for frame in frames:
                     first_shape = first_shape or frame.shape
@@ -260,40 +247,3 @@ def _keypoints(rows: dict[str, FloatArray]) -> Keypoints:
         rows[name][~present[part.presence]] = np.nan
     arrays: dict[str, Any] = {**rows, **{f"present_{name}": found for name, found in present.items()}}
     return Keypoints(**arrays)
-
-
-@contextlib.contextmanager
-def _without_chatter() -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
-    """Gives a context in which native code's known chatter is kept out of standard error.
-
-    All other lines come through, also when the process dies of what they say: a ``grep -v`` between
-    native code and standard error does the sifting, so nothing is held back in this process. Where there
-    is no grep, nothing is sifted. Python's own threads may write meanwhile; their lines come through too.
-    """
-    grep = shutil.which("grep")
-    if grep is None:
-        yield contextlib.nullcontext
-        return
-    sieve = subprocess.Popen(
-        [grep, "--line-buffered", "-v", "-E", _CHATTER], stdin=subprocess.PIPE, stdout=2, bufsize=0
-    )
-    assert sieve.stdin is not None
-    descriptor = sieve.stdin.fileno()
-    try:
-        yield lambda: _stderr_to(descriptor)
-    finally:
-        sieve.stdin.close()
-        # Ends at once, unless another thread started a process that has inherited the pipe.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            sieve.wait(timeout=1)
-
-
-@contextlib.contextmanager
-def _stderr_to(descriptor: int) -> Iterator[None]:
-    kept = os.dup(2)
-    os.dup2(descriptor, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
