@@ -90,10 +90,8 @@ _ROWS: tuple[tuple[Verdict, str], ...] = (
         r"premieres? in |live event will begin|is offline|not currently live|is upcoming|not yet available",
     ),
     (_AGE, r"confirm your age|age.?restrict|age.?gate|inappropriate for some users|adults? only|under 18"),
-    (
-        _GEO,
-        r"geo.?restrict|geo.?block|(in|from) (your|this) (current )?(country|region|location|area)|HTTP Error 451",
-    ),
+    (_GEO, r"geo.?restrict|geo.?block|HTTP Error 451"),
+    (_GEO, r"(in|from) (your|this) (current )?(country|region|location|area)"),
     (_GEO, r"available in \w+ only|blocked by decision of"),
     (_DRM, r"\bDRM\b|widevine"),
     (_PRIVATE, r"private video|\bis private\b|\bprivate (account|user|profile)"),
