@@ -20,11 +20,13 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
+from d2midi_build.digests import sha256_file
 from d2midi_build.errors import UsageError
+from d2midi_build.music.audio import checked
 from d2midi_build.music.drums import WEIGHTS, detect_drums
 from d2midi_build.music.instruments import BASS, PIANO
 from d2midi_build.music.notes import Notes
-from d2midi_build.transcribers.base import Transcriber, checked, file_digest
+from d2midi_build.transcribers.base import Transcriber
 
 _OVERLAP_FRAMES: Final = 30
 """Overlap of the model's windows, as basic_pitch.inference.run_inference has it."""
@@ -103,7 +105,7 @@ class BasicPitch(Transcriber):
 
     def model_digests(self) -> dict[str, str]:
         """SHA-256 of the pitch model and of the drum weights."""
-        return {path.name: file_digest(path) for path in (_model_file(), WEIGHTS)}
+        return {path.name: sha256_file(path) for path in (_model_file(), WEIGHTS)}
 
     def load(self) -> None:
         """Import basic-pitch and read its model (3-6 s of CPU, once)."""
