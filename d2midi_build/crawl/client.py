@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import imageio_ffmpeg
 import yt_dlp
@@ -18,9 +18,11 @@ import yt_dlp.globals
 import yt_dlp.utils
 from yt_dlp.networking.exceptions import HTTPError
 
-from d2midi_build.crawl.messages import WARNING_MARK, typed_error
+from d2midi_build.crawl.messages import WARNING_MARK, classify, typed_error
 from d2midi_build.crawl.options import CrawlOptions
 from d2midi_build.errors import ItemError, PolicyError, TransientError
+
+_Result = TypeVar("_Result")
 
 YT_DLP_VERSION: str = yt_dlp.version.__version__
 _PREFIX = "media"
@@ -201,6 +203,18 @@ def open_client(
 def backoff_s(options: CrawlOptions, n: int) -> float:
     """Seconds to wait before retry ``n``, from 0."""
     return float(min(options.backoff_s * 2**n, _LONGEST_BACKOFF_S))
+
+
+def with_retries(options: CrawlOptions, once: Callable[[], _Result]) -> _Result:
+    """Try again, with growing waits, what a second try may help (within a transfer yt-dlp does it)."""
+    for n in range(options.retries):
+        try:
+            return once()
+        except TransientError as error:
+            if not classify(error.tool_message).again or "Giving up after" in error.tool_message:
+                raise
+        time.sleep(backoff_s(options, n))
+    return once()
 
 
 def clear(folder: Path, keep: Path | None = None) -> None:

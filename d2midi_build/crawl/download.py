@@ -1,4 +1,4 @@
-"""Resolve addresses and fetch videos.
+"""Fetch videos.
 
 A download lives in one folder that its caller keeps until the file is committed: partial files stay there
 over a kill and the next call goes on from them. Nothing is written elsewhere, no configuration file,
@@ -8,59 +8,19 @@ plug-in or cache is read, and cookies files are read only.
 from __future__ import annotations
 
 import shutil
-import time
-import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
 import av
-import yt_dlp.utils
 
-from d2midi_build.crawl.client import Changed, Client, Refused, backoff_s, clear, open_client
+from d2midi_build.crawl.client import Changed, Refused, clear, open_client, with_retries
 from d2midi_build.crawl.identity import has_own_ids, sha256_file, video_id
-from d2midi_build.crawl.messages import classify
 from d2midi_build.crawl.options import CrawlOptions
 from d2midi_build.errors import ItemError, PermanentError, PolicyError, TransientError
 
 Progress = Callable[[int, int | None], None]
-_Result = TypeVar("_Result")
-
-_DEEPEST_PLAYLIST = 4
-_MEDIA_SUFFIXES = frozenset(
-    f".{suffix}" for suffix in yt_dlp.utils.MEDIA_EXTENSIONS.video + yt_dlp.utils.MEDIA_EXTENSIONS.manifests
-)
-
-
-@dataclass(frozen=True)
-class Found:
-    """One video behind an address.
-
-    Parameters
-    ----------
-    url : str
-        What to give to ``download``.
-    item : int or None
-        Its place (from 1) on a page whose videos have no address of their own; give it to ``download`` too.
-    extractor, site_id : str
-        The site and its id of the video, as far as the address or the list says. Empty when only a download
-        can tell.
-    title : str
-        As the list says; often empty.
-    """
-
-    url: str
-    item: int | None = None
-    extractor: str = ""
-    site_id: str = ""
-    title: str = ""
-
-    @property
-    def video_id(self) -> str | None:
-        """The id that the download will have; None where only the content decides."""
-        known = has_own_ids(self.extractor) and self.site_id
-        return video_id(self.extractor, self.site_id, "") if known else None
 
 
 @dataclass(frozen=True)
@@ -99,28 +59,6 @@ class Downloaded:
     info: SiteInfo
 
 
-def resolve(url: str, options: CrawlOptions) -> list[Found]:
-    """List the videos behind an address: one, or those of a playlist, channel, feed or page.
-
-    An address that is plainly one video is answered without the network. A video inside a playlist
-    (``watch?v=...&list=...``) is the video, not the playlist.
-
-    Raises
-    ------
-    TransientError, PermanentError, PolicyError
-        With the site's message in ``tool_message``.
-    """
-
-    def once() -> list[Found]:
-        with open_client(url, options) as client:
-            return list(_expand(client, url, depth=0))
-
-    found = _with_retries(options, once)
-    if not found:
-        raise PermanentError(f"{url}: the list holds no video")
-    return found
-
-
 def download(
     url: str,
     folder: Path,
@@ -134,7 +72,7 @@ def download(
     Parameters
     ----------
     url : str
-        An address of one video: ``Found.url``.
+        An address of one video: ``resolve.Found.url``.
     folder : Path
         Where the file and its parts go; made if missing. Give the same folder after a crash to go on. Use
         it for one video only: everything in it named ``media*`` is this function's.
@@ -142,7 +80,7 @@ def download(
     progress : callable, optional
         Called with bytes so far and bytes in all (None while unknown).
     item : int, optional
-        ``Found.item``.
+        ``resolve.Found.item``.
 
     Returns
     -------
@@ -164,7 +102,7 @@ def download(
             return _download_once(url, folder, options, progress, item)
 
     try:
-        return _with_retries(options, once)
+        return with_retries(options, once)
     except (PermanentError, PolicyError):
         clear(folder)
         raise
@@ -318,85 +256,6 @@ def _site_info(info: Mapping[str, Any], file: Mapping[str, Any]) -> SiteInfo:
         format=str(file.get("format_id") or text("format_id")),
         ext=PurePosixPath(str(file["filepath"])).suffix.removeprefix("."),
     )
-
-
-def _expand(client: Client, url: str, depth: int) -> Iterator[Found]:
-    """The videos behind ``url``, lists inside lists included."""
-    single = _plainly_single(client, url)
-    if single:
-        yield single
-        return
-    # process=False: only the list itself is read, not the page of each of its videos.
-    page = client.extract_info(url, download=False, process=False)
-    kind = (page or {}).get("_type", "video")
-    if page is None:
-        return
-    if kind in ("url", "url_transparent"):
-        yield from _follow(client, page, depth)
-    elif kind == "video":
-        yield Found(
-            url, None, page.get("extractor") or "", str(page.get("id") or ""), page.get("title") or ""
-        )
-    elif kind == "multi_video":
-        # One video that the site stores in pieces.
-        yield Found(url, 1, title=page.get("title") or "")
-    else:
-        for number, entry in enumerate(page.get("entries") or (), start=1):
-            if not entry:
-                continue
-            if entry.get("_type") in ("url", "url_transparent"):
-                yield from _follow(client, entry, depth)
-            else:
-                yield Found(
-                    url,
-                    number,
-                    page.get("extractor") or "",
-                    str(entry.get("id") or ""),
-                    entry.get("title") or "",
-                )
-
-
-def _follow(client: Client, link: Mapping[str, Any], depth: int) -> Iterator[Found]:
-    """The videos behind a link that a page gave."""
-    url, key = str(link["url"]), link.get("ie_key")
-    if key and client.get_info_extractor(key).is_single_video(url):
-        name = client.get_info_extractor(key).IE_NAME
-        site_id = link.get("id") or client.get_info_extractor(key).get_temp_id(url) or ""
-        yield Found(url, None, name, str(site_id), link.get("title") or "")
-        return
-    if depth >= _DEEPEST_PLAYLIST:
-        raise PermanentError(
-            f"{url}: lists inside lists, more than {_DEEPEST_PLAYLIST} deep; give the inner one's address"
-        )
-    yield from _expand(client, url, depth + 1)
-
-
-def _plainly_single(client: Client, url: str) -> Found | None:
-    """Say without the network whether an address is one video."""
-    suffix = PurePosixPath(urllib.parse.urlsplit(url).path).suffix.lower()
-    # _ies: yt-dlp has no public way to ask which of its extractors suits an address.
-    for key, extractor in client._ies.items():
-        if not extractor.suitable(url):
-            continue
-        if key == "Generic":
-            return Found(url) if suffix in _MEDIA_SUFFIXES else None
-        if not extractor.is_single_video(url):
-            return None
-        real = client.get_info_extractor(key)
-        return Found(url, None, real.IE_NAME, str(real.get_temp_id(url) or ""))
-    return None
-
-
-def _with_retries(options: CrawlOptions, once: Callable[[], _Result]) -> _Result:
-    """Try again, with growing waits, what a second try may help (within a transfer yt-dlp does it)."""
-    for n in range(options.retries):
-        try:
-            return once()
-        except TransientError as error:
-            if not classify(error.tool_message).again or "Giving up after" in error.tool_message:
-                raise
-        time.sleep(backoff_s(options, n))
-    return once()
 
 
 def _duration_s(path: Path) -> float | None:

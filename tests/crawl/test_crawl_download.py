@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
-from d2midi_build.crawl.download import download, local_file, resolve
+from d2midi_build.crawl.download import download, local_file
 from d2midi_build.crawl.messages import classify, retry_after_s
 from d2midi_build.crawl.options import CrawlOptions
+from d2midi_build.crawl.resolve import resolve
 from d2midi_build.errors import PermanentError, PolicyError, TransientError
 
 if TYPE_CHECKING:
