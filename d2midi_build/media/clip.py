@@ -155,6 +155,29 @@ def make_clip(
     )
 
 
+def clip_frames(video: Path) -> Iterator[Frame]:
+    """Decode a clip's picture.
+
+    Yields
+    ------
+    np.ndarray, shape=(height, width, 3), dtype=uint8
+        RGB, read-only, one per frame of the clip.
+
+    Raises
+    ------
+    PermanentError
+        If the file is not a video or breaks off.
+    """
+    picture = probe(video).video
+
+    def output_of(name: str, **options: Any) -> Any:
+        return ffmpeg.input(file_url(video)).video.output(name, **options)
+
+    note_decode("video", video)
+    for _, frame in read_frames(output_of, picture.width, picture.height, "rgb24", f"decoding {video.name}"):
+        yield frame
+
+
 def _decode(
     info: MediaInfo, audio: AudioStream, take: NearestFrames[Frame], width: int, height: int, sound: Path
 ) -> Generator[tuple[float, Frame], None, None]:

@@ -142,7 +142,9 @@ def read_frames(
         try:
             container: Any = av.open(child.stdout, format="nut", buffer_size=_NUT_BUFFER)
         except (av.error.FFmpegError, EOFError, OSError):
-            child.finish()  # ffmpeg's own words, if it has any; else it had nothing to say and no frame
+            while child.stdout.read(_NUT_BUFFER):
+                pass
+            child.finish()  # raises ffmpeg's own words; if it has none, there just was no frame
             return
         with container:
             for packet in container.demux(video=0):
