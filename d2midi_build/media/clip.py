@@ -36,6 +36,7 @@ from d2midi_build.media.ffmpeg import (
 )
 from d2midi_build.media.picture import fitted_size, picture_filters
 from d2midi_build.media.probe import AudioStream, MediaInfo, probe
+from d2midi_build.media.sound import first_sample, placed_sound
 from d2midi_build.media.timing import NearestFrames, mean_offset_s
 
 VIDEO: Final = "video.mp4"
@@ -47,9 +48,6 @@ _SEEK_FROM_S: Final = 10.0  # earlier takes are not worth a seek
 _SEEK_MARGIN_S: Final = 5.0  # decoders need a run-up, and sound may lie apart from its picture
 _PRESET: Final = "veryfast"
 _AUDIO_MARGIN_S: Final = 1.0  # sound kept around the take, for the shift found only later
-_GAP_S: Final = 0.012
-"""Holes in the sound longer than this are filled, overlaps cut: less than one packet of any common codec,
-more than containers round times by."""
 
 
 @dataclass(frozen=True)
@@ -183,8 +181,7 @@ def _decode(
 ) -> Generator[tuple[float, Frame], None, None]:
     """The one decode: a generator of (time on the source clock, small frame); the sound goes to ``sound``.
 
-    ``sound`` begins ``_first_sample`` samples from the source clock's zero and keeps the original rate and
-    channels.
+    ``sound`` begins ``_AUDIO_MARGIN_S`` before the take and keeps the original rate and channels.
     """
     video = info.video
     zero_s = video.start_s
@@ -206,13 +203,10 @@ def _decode(
             + picture_filters(video, width, height, "yuv420p"),
             **picture_options,
         )
-        until = "" if end_s is None else f":end={end_s + _AUDIO_MARGIN_S:.6f}"
-        first = _first_sample(take.start_s, audio.rate_hz) + round(zero_s * audio.rate_hz)
         sounds = source[str(audio.index)].output(
             file_url(sound),
-            af=f"atrim=start={zero_s + take.start_s - _AUDIO_MARGIN_S - 0.5:.6f}{until},"
-            f"aresample={audio.rate_hz}:min_comp=0.001:min_hard_comp={_GAP_S}:first_pts={first},"
-            f"aformat=sample_fmts={'s32' if audio.bits > 16 else 's16'}",
+            af=placed_sound(audio, zero_s, take.start_s - _AUDIO_MARGIN_S, take.end_s + _AUDIO_MARGIN_S)
+            + f",aformat=sample_fmts={'s32' if audio.bits > 16 else 's16'}",
             acodec="flac",
             compression_level=0,
         )
@@ -257,11 +251,6 @@ class _Cut:
     padded_s: float
 
 
-def _first_sample(start_s: float, rate_hz: int) -> int:
-    """First sample of the sound kept aside for a take, counted from the source clock's zero."""
-    return round((start_s - _AUDIO_MARGIN_S) * rate_hz)
-
-
 def _cut_sound(
     audio: AudioStream,
     sound: Path,
@@ -276,7 +265,7 @@ def _cut_sound(
     kept = soundfile.info(sound) if sound.exists() and sound.stat().st_size else None
     if kept is None or kept.frames == 0:
         raise PermanentError(f"{where} has no sound that can be decoded", "no samples")
-    first_kept = _first_sample(take_start_s, rate_hz)
+    first_kept = first_sample(take_start_s - _AUDIO_MARGIN_S, rate_hz)
     begin = round(start_s * rate_hz)  # to the nearest sample
     n_original = round(n_frames * rate_hz / clock.FPS)
     n_clip = clock.frames_to_samples(n_frames)

@@ -31,6 +31,7 @@ import numpy.typing as npt
 from d2midi_build.errors import ItemError, PermanentError, TransientError
 
 Frame = npt.NDArray[np.uint8]
+Samples = npt.NDArray[np.float32]
 
 DECODE_LOGGER: Final = "d2midi_build.media.decode"
 """Logger that gets ``("%s %s", "video" or "audio", path)`` at level DEBUG for every decode of a file."""
@@ -38,6 +39,7 @@ DECODE_LOGGER: Final = "d2midi_build.media.decode"
 _GLOBAL: Final = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-y")
 _FULL_DISK: Final = ("No space left on device", "Disk quota exceeded")
 _NUT_BUFFER: Final = 1 << 20
+_SAMPLES_READ: Final = 1 << 17
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -151,6 +153,39 @@ def read_frames(
                 if packet.pts is None or not packet.size:
                     continue
                 yield float(packet.pts * packet.time_base), np.frombuffer(packet, np.uint8).reshape(shape)
+        child.finish()
+
+
+def read_samples(output_of: Callable[..., Any], channels: int, doing: str) -> Iterator[Samples]:
+    """Read sound while ffmpeg runs, a few seconds at a time.
+
+    Parameters
+    ----------
+    output_of : callable
+        Is called with a file name and output options and returns an ffmpeg-python output with one sound
+        stream of ``channels`` channels.
+    channels : int
+    doing : str
+        What this does, for the error message.
+
+    Yields
+    ------
+    np.ndarray, shape=(n, channels), dtype=float32
+        Full scale is 1; lossy sound may go beyond. Read-only.
+
+    Raises
+    ------
+    TransientError, PermanentError
+        As ``run``, after the last samples that could be read.
+    """
+    frame_bytes = 4 * channels
+    with _Child(
+        output_of("pipe:", format="f32le", acodec="pcm_f32le"), doing, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        while part := child.stdout.read(_SAMPLES_READ * frame_bytes):
+            whole = len(part) // frame_bytes * frame_bytes  # ffmpeg may have died within a sample
+            yield np.frombuffer(part[:whole], "<f4").reshape(-1, channels)
         child.finish()
 
 

@@ -1,0 +1,163 @@
+"""How loud, how silent and how clipped the sound of a video is, in blocks of a tenth of a second.
+
+One pass over the sound of the whole file gives numbers per block; any range is scored from them later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import ffmpeg
+import numpy as np
+import numpy.typing as npt
+
+from d2midi_build.media.ffmpeg import Samples, file_url, note_decode, read_samples
+from d2midi_build.media.probe import probe
+from d2midi_build.media.sound import placed_sound
+
+BLOCK_S: Final = 0.1
+"""Length of a block in seconds."""
+
+FLOOR_DB: Final = -120.0
+"""Level given to digital silence; below what 16 bits can hold."""
+
+_FULL_SCALE: Final = 0.999  # 32,735 of 32,768
+_CLIPPED_RUN: Final = 3  # samples: a peak of clean sound touches full scale in one or two
+
+
+@dataclass(frozen=True)
+class RangeLevels:
+    """Levels of a range: RMS and peak in dB relative to full scale, and two shares, 0 to 1."""
+
+    loudness_db: float
+    peak_db: float
+    silent_share: float
+    clipped_share: float
+
+
+@dataclass(frozen=True)
+class AudioLevels:
+    """Levels per block on the source clock: block ``i`` is ``i * BLOCK_S`` to ``(i + 1) * BLOCK_S`` seconds
+    from the file's first picture.
+
+    ``power`` is the mean square over samples and channels, ``peak`` the greatest absolute sample,
+    ``clipped`` the share of samples in runs at full scale; each shape=(n_blocks,), float64.
+    """
+
+    power: npt.NDArray[np.float64]
+    peak: npt.NDArray[np.float64]
+    clipped: npt.NDArray[np.float64]
+
+    def over(self, start_s: float, end_s: float, silent_below_db: float) -> RangeLevels:
+        """Levels of a range.
+
+        Parameters
+        ----------
+        start_s, end_s : float
+            In seconds on the source clock; the blocks whose middles lie in it count, at least one. Where
+            there is no sound (any more) there is silence.
+        silent_below_db : float
+            RMS level under which a block is silent.
+        """
+        first = max(0, round(start_s / BLOCK_S))
+        last = max(first + 1, round(end_s / BLOCK_S))
+        missing = last - max(first, min(last, len(self.power)))
+        power, peak, clipped = (
+            np.pad(x[first:last], (0, missing)) for x in (self.power, self.peak, self.clipped)
+        )
+        return RangeLevels(
+            loudness_db=decibels(float(power.mean())),
+            peak_db=decibels(float(peak.max()) ** 2),
+            silent_share=float(np.mean([decibels(value) < silent_below_db for value in power])),
+            clipped_share=float(clipped.mean()),
+        )
+
+
+def decibels(power: float) -> float:
+    """Level of a mean square relative to full scale, at least ``FLOOR_DB``."""
+    return max(FLOOR_DB, 10 * float(np.log10(power))) if power > 0 else FLOOR_DB
+
+
+def clipped_samples(samples: Samples) -> int:
+    """Number of samples that lie in runs of at least three at full scale, over all channels.
+
+    Parameters
+    ----------
+    samples : np.ndarray, shape=(n, channels)
+        Full scale is 1.
+    """
+    full = np.zeros((len(samples) + 2, samples.shape[1]), dtype=bool)
+    full[1:-1] = np.abs(samples) >= _FULL_SCALE
+    if not full.any():
+        return 0
+    # Channel after channel; the False at both ends keep runs of neighbouring channels apart.
+    steps = np.diff(full.T.ravel().astype(np.int8))
+    runs = np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
+    return int(runs[runs >= _CLIPPED_RUN].sum())
+
+
+def block_levels(parts: Iterator[Samples], rate_hz: int) -> AudioLevels:
+    """Levels of sound that comes in parts of any length; an unfinished last block counts as one.
+
+    Parameters
+    ----------
+    parts : iterator of np.ndarray, shape=(n, channels)
+        Full scale is 1.
+    rate_hz : int
+    """
+    rows: list[tuple[float, float, float]] = []
+    rest: Samples | None = None
+    begin = 0  # of `rest`, in samples
+    for part in parts:
+        rest = part if rest is None else np.concatenate([rest, part])
+        while len(rest) >= (size := round((len(rows) + 1) * BLOCK_S * rate_hz) - begin):
+            rows.append(_levels(rest[:size]))
+            rest, begin = rest[size:], begin + size
+    if rest is not None and len(rest):
+        rows.append(_levels(rest))
+    power, peak, clipped = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+    return AudioLevels(power, peak, clipped)
+
+
+def _levels(block: Samples) -> tuple[float, float, float]:
+    return (
+        float(np.mean(np.square(block, dtype=np.float64))),
+        float(np.abs(block).max()),
+        clipped_samples(block) / block.size,
+    )
+
+
+def audio_levels(path: Path) -> AudioLevels | None:
+    """Measure the sound of a video; the picture is not decoded and memory does not grow with length.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    AudioLevels or None
+        None if the file has no sound stream. A stream of which nothing can be decoded gives no blocks,
+        which counts as silence.
+
+    Raises
+    ------
+    PermanentError
+        If the file is not a video.
+    """
+    info = probe(path)
+    audio = info.audio
+    if audio is None:
+        return None
+    source = ffmpeg.input(file_url(path), copyts=None, max_error_rate=1, vn=None)[str(audio.index)]
+
+    def output_of(name: str, **options: Any) -> Any:
+        filters = placed_sound(audio, info.video.start_s, 0.0) + ",aformat=sample_fmts=flt"
+        return source.output(name, af=filters, **options)
+
+    note_decode("audio", path)
+    parts = read_samples(output_of, audio.channels, f"decoding the sound of {path.name}")
+    return block_levels(parts, audio.rate_hz)
