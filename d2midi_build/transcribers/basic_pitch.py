@@ -44,7 +44,7 @@ _KNOWN_WARNINGS: Final = ("pkg_resources is deprecated", "Deprecated call to `pk
 class Settings:
     """How notes are read off the model's activations.
 
-    The defaults were chosen on ten real General MIDI songs with drums and twelve of `synthetic.band`
+    The defaults were chosen on thirteen General MIDI songs and twelve of `synthetic.band` (seeds 0-11),
     played with TimGM6mb (``benchmarks/transcription_quick.py`` prints both beside basic-pitch's own
     settings). `PLAIN` are basic-pitch's own.
 

@@ -29,7 +29,7 @@ def _everything() -> Notes:
     )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(notes=many_notes())
 def test_round_trip_is_exact_to_the_tick(notes: Notes, tmp_path: Path) -> None:
     path = tmp_path / "a.mid"
@@ -116,7 +116,7 @@ def test_tempo_changes_are_followed(tmp_path: Path) -> None:
     assert notes.origin.tolist() == ["test"]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_bytes_never_raise_anything_else(data: st.DataObject, tmp_path: Path) -> None:
     whole = bytearray(to_midi_bytes(_everything()))

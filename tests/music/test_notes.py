@@ -44,7 +44,7 @@ def test_times_are_snapped_to_samples() -> None:
     assert notes.offset_s[0] == 9216 / SAMPLE_RATE_HZ  # 9216.4096 samples
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(notes=many_notes(), seed=st.integers(0, 9))
 def test_canonical_order_forgets_the_order_it_came_in(notes: Notes, seed: int) -> None:
     shuffled = notes.where(np.random.default_rng(seed).permutation(len(notes)))
@@ -52,7 +52,7 @@ def test_canonical_order_forgets_the_order_it_came_in(notes: Notes, seed: int) -
     assert (np.diff(notes.sorted().onset_s) >= 0).all()
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(notes=many_notes())
 def test_table_round_trip_is_exact(notes: Notes) -> None:
     table = notes.to_table()
@@ -60,7 +60,7 @@ def test_table_round_trip_is_exact(notes: Notes) -> None:
     assert Notes.from_table(table) == notes
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(notes=many_notes())
 def test_playable_notes_never_overlap_and_keep_every_onset(notes: Notes) -> None:
     playable = notes.playable()
