@@ -16,7 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from d2midi_build import manifests
+from d2midi_build.crawl.messages import classify, retry_after_s
+from d2midi_build.crawl.sites import Outcome as Verdict
 from d2midi_build.crawl.sites import SiteGate, site_of
 from d2midi_build.engine.base import Engine, Event, Finished, Job
 from d2midi_build.engine.local import LocalEngine
@@ -172,12 +176,8 @@ class _Run:
         self._flow = Flow(workspace, recipe)
         self._make_engine = make_engine
         self._engine: Engine | None = None
-        self._gate = SiteGate(
-            parallel=recipe.crawl.per_site,
-            pause_s=recipe.crawl.pause_s,
-            breaker_after=recipe.crawl.breaker_after,
-            cooldown_s=recipe.crawl.breaker_cooldown_s,
-        )
+        # The order of starts never reaches a result, so any seed will do.
+        self._gate = SiteGate(recipe.crawl, np.random.default_rng(0), time.monotonic)
         self._at_gate: list[Job] = []
         self._pending: dict[_Place, dict[str, Callable[[], None]]] = {}
         self._fresh: set[_Place] = set()
@@ -302,7 +302,9 @@ class _Run:
                 f"{job.stage} on {job.item}. Nothing done is lost: free some disk and run the same command again."
             )
         if job.needs.network and job.inputs.get("kind") != "file":
-            self._gate.finished(site_of(job.inputs["url"]), outcome)
+            blocked = outcome.status == "failed" and classify(outcome.tool_message).blocked
+            verdict: Verdict = "blocked" if blocked else "ok" if outcome.status == "done" else "other"
+            self._gate.finished(site_of(job.inputs["url"]), verdict, retry_after_s(outcome.tool_message))
         record = Record(
             stage=job.stage,
             item=job.item,

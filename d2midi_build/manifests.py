@@ -29,6 +29,14 @@ NAMES = ("sources", "videos", "takes", "clips", "stems", "notes", "windows")
 _VERSION = 1
 """Raised whenever the same records would give other rows."""
 
+_VIEWS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "resample": ("clips/{id}/{file}", (".mp4", ".flac")),
+    "separate": ("stems/{id}/{file}", (".flac",)),
+    "transcribe": ("midi/{id}.mid", (".mid",)),
+    "keypoints": ("frames/{id}.parquet", (".parquet",)),
+}
+"""Where people find the files of a stage: a name below the workspace, and the endings shown there."""
+
 _VIDEO_TIME = "seconds from the video's first frame"
 _CLIP_TIME = f"seconds from the clip's first frame; {clock.FPS} frames/s; {clock.SAMPLE_RATE_HZ} samples/s"
 
@@ -120,15 +128,10 @@ def views(workspace: Workspace, sources: Sequence[SourceNode]) -> dict[str, Path
         assert entry.crawl is not None
         found[_video_file(entry)] = _artefact(workspace, entry.crawl) / entry.crawl.facts["file"]
         for take in entry.takes:
-            for stage, pattern in (
-                ("resample", "clips/{id}/{file}"),
-                ("separate", "stems/{id}/{file}"),
-                ("transcribe", "midi/{id}.mid"),
-                ("keypoints", "frames/{id}.parquet"),
-            ):
-                record = take.records.get(stage)
-                for file in record.files if record and record.status == "done" else ():
-                    if Path(pattern).suffix in ("", Path(file).suffix) and Path(file).suffix != ".npy":
+            for record in take.records.values():
+                pattern, suffixes = _VIEWS.get(record.stage, ("", ()))
+                for file in record.files:
+                    if record.status == "done" and file.endswith(suffixes):
                         found[pattern.format(id=take.take_id, file=file)] = (
                             _artefact(workspace, record) / file
                         )

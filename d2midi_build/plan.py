@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -136,7 +136,7 @@ def plan(
     typical_s = sum(lengths) / len(lengths) if lengths else _UNKNOWN_VIDEO_S
     rates = _rates(ledger)
     jobs: Counter[str] = Counter()
-    media_s: Counter[str] = Counter()
+    media_s: defaultdict[str, float] = defaultdict(float)
     assumed = 0
     wanted = [name for name in _CPU_STAGES if recipe.separate.method != "none" or name != "separate"]
     for job in missing:
@@ -193,8 +193,8 @@ def _walk(
 def _rates(ledger: Ledger) -> dict[str, float]:
     """Processor seconds per second of media: what this workspace has seen, else the stages' own figures."""
     rates = {name: stage(name).cpu_per_unit for name in _CPU_STAGES}
-    spent: Counter[str] = Counter()
-    media: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
+    media: defaultdict[str, float] = defaultdict(float)
     for record in ledger:
         seconds = record.facts.get("media_s")
         if record.status == "done" and seconds and record.stage in rates:

@@ -124,9 +124,19 @@ class TranscribeRecipe(_Section):
     audio: Literal["native", "clip"] = Field(
         "native", description="The original audio, or the clip's 10,240 Hz, which has lost the hi-hats."
     )
-    onset_threshold: float = Field(0.5, gt=0, lt=1, description="Least onset probability of a note.")
-    frame_threshold: float = Field(0.3, gt=0, lt=1, description="Least frame probability of a note.")
-    minimum_note_s: float = Field(0.1277, gt=0, description="Shorter notes are dropped.")
+
+
+class BasicPitchRecipe(_Section):
+    """The transcriber basic-pitch; defaults chosen as ``transcribers.basic_pitch.Settings`` says."""
+
+    onset_threshold: float = Field(0.6, gt=0, lt=1, description="Least activation of a note's start.")
+    frame_threshold: float = Field(0.3, gt=0, lt=1, description="Least activation of its continuation.")
+    minimum_frames: int = Field(
+        5, ge=0, description="Notes of at most so many frames of 11.6 ms are dropped."
+    )
+    melodia: bool = Field(False, description="Make notes of energy without an onset as well.")
+    bass_below: int = Field(48, ge=0, le=128, description="Notes below this MIDI pitch are bass; 0 for none.")
+    drum_threshold: float = Field(0.5, ge=0, le=1, description="Least confidence of a drum hit.")
 
 
 class WindowRecipe(_Section):
@@ -154,6 +164,7 @@ class Recipe(_Section):
     resample: ResampleRecipe = ResampleRecipe()
     separate: SeparateRecipe = SeparateRecipe()
     transcribe: TranscribeRecipe = TranscribeRecipe()
+    basic_pitch: BasicPitchRecipe = BasicPitchRecipe()
     window: WindowRecipe = WindowRecipe()
     run: RunRecipe = RunRecipe()
 

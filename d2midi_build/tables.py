@@ -22,7 +22,6 @@ from d2midi_build.errors import SchemaError
 from d2midi_build.resources import resource
 
 _LIST = re.compile(r"^list<(?P<value>\w+)>$")
-_FIXED = re.compile(r"^fixed_size_list<(?P<value>\w+)>\[(?P<size>\d+)\]$")
 
 
 @dataclass(frozen=True)
@@ -169,8 +168,6 @@ def metadata(path: Path) -> dict[str, str]:
 
 @cache
 def _arrow_type(text: str) -> pa.DataType:
-    if match := _FIXED.match(text):
-        return pa.list_(pa.type_for_alias(match["value"]), int(match["size"]))
     if match := _LIST.match(text):
         return pa.list_(pa.type_for_alias(match["value"]))
     return pa.type_for_alias(text)

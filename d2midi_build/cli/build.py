@@ -62,7 +62,7 @@ def build(
     sources, chosen = running.read_options(workspace, source, recipe, workers)
     if transcriber is not None:
         chosen = chosen.with_field("transcribe.transcriber", transcriber)
-    names = NAMES
+    names: tuple[str, ...] = NAMES
     if until is not None:
         if until not in NAMES:
             raise UsageError(f"no stage is called {until}; stages: {', '.join(NAMES)}")

@@ -24,12 +24,12 @@ def read_options(
     from d2midi_build.errors import UsageError
     from d2midi_build.manifests import remembered
     from d2midi_build.recipe import Recipe
-    from d2midi_build.sources.lists import read_lists
+    from d2midi_build.sources.lists import merge_lists, read_sources
     from d2midi_build.workspace import Workspace
 
     known = remembered(Workspace(workspace)) if (workspace / "sources.json").exists() else None
     if source:
-        listed = read_lists(source)
+        listed = merge_lists(read_sources(each) for each in source)
         for warning in listed.warnings:
             typer.echo(f"d2midi: {warning}", err=True)
         sources = list(listed.sources)

@@ -19,8 +19,8 @@ import yt_dlp.utils
 from yt_dlp.networking.exceptions import HTTPError
 
 from d2midi_build.crawl.messages import WARNING_MARK, classify, typed_error
-from d2midi_build.crawl.options import CrawlOptions
 from d2midi_build.errors import ItemError, PolicyError, TransientError
+from d2midi_build.recipe import CrawlRecipe
 
 _Result = TypeVar("_Result")
 
@@ -116,7 +116,7 @@ class PartialState:
 class Client(yt_dlp.YoutubeDL):  # type: ignore[misc]
     """yt-dlp, also reading the headers that it ignores: opt-outs, and what tells a changed file."""
 
-    def __init__(self, parameters: dict[str, Any], options: CrawlOptions, state: PartialState | None) -> None:
+    def __init__(self, parameters: dict[str, Any], options: CrawlRecipe, state: PartialState | None) -> None:
         self._honour_opt_out = options.honour_opt_out
         self._state = state
         self._responses: list[Any] = []
@@ -160,7 +160,7 @@ class Client(yt_dlp.YoutubeDL):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def open_client(
-    what: str, options: CrawlOptions, folder: Path | None = None, **parameters: Any
+    what: str, options: CrawlRecipe, folder: Path | None = None, **parameters: Any
 ) -> Iterator[Client]:
     """Open yt-dlp for one item; inside, its errors become ours.
 
@@ -168,7 +168,7 @@ def open_client(
     ----------
     what : str
         The item's URL, for messages.
-    options : CrawlOptions
+    options : CrawlRecipe
     folder : Path, optional
         Where downloads go; without it nothing can be downloaded.
     **parameters
@@ -200,12 +200,12 @@ def open_client(
         ) from error
 
 
-def backoff_s(options: CrawlOptions, n: int) -> float:
+def backoff_s(options: CrawlRecipe, n: int) -> float:
     """Seconds to wait before retry ``n``, from 0."""
     return float(min(options.backoff_s * 2**n, _LONGEST_BACKOFF_S))
 
 
-def with_retries(options: CrawlOptions, once: Callable[[], _Result]) -> _Result:
+def with_retries(options: CrawlRecipe, once: Callable[[], _Result]) -> _Result:
     """Try again, with growing waits, what a second try may help (within a transfer yt-dlp does it)."""
     for n in range(options.retries):
         try:
@@ -224,7 +224,7 @@ def clear(folder: Path, keep: Path | None = None) -> None:
             path.unlink()
 
 
-def _parameters(options: CrawlOptions, folder: Path | None, messages: Messages) -> dict[str, Any]:
+def _parameters(options: CrawlRecipe, folder: Path | None, messages: Messages) -> dict[str, Any]:
     wait: Callable[..., float] = lambda n: backoff_s(options, n)  # noqa: E731
     parameters: dict[str, Any] = {
         # What to fetch. Standard range and H.264 where the site offers a choice of equals: they decode

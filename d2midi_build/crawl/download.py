@@ -16,9 +16,10 @@ from typing import Any
 import av
 
 from d2midi_build.crawl.client import Changed, Refused, clear, open_client, with_retries
-from d2midi_build.crawl.identity import has_own_ids, sha256_file, video_id
-from d2midi_build.crawl.options import CrawlOptions
+from d2midi_build.crawl.identity import has_own_ids, video_id
+from d2midi_build.digests import sha256_file
 from d2midi_build.errors import ItemError, PermanentError, PolicyError, TransientError
+from d2midi_build.recipe import CrawlRecipe
 
 Progress = Callable[[int, int | None], None]
 
@@ -62,7 +63,7 @@ class Downloaded:
 def download(
     url: str,
     folder: Path,
-    options: CrawlOptions,
+    options: CrawlRecipe,
     progress: Progress | None = None,
     *,
     item: int | None = None,
@@ -76,7 +77,7 @@ def download(
     folder : Path
         Where the file and its parts go; made if missing. Give the same folder after a crash to go on. Use
         it for one video only: everything in it named ``media*`` is this function's.
-    options : CrawlOptions
+    options : CrawlRecipe
     progress : callable, optional
         Called with bytes so far and bytes in all (None while unknown).
     item : int, optional
@@ -108,7 +109,7 @@ def download(
         raise
 
 
-def local_file(path: Path, options: CrawlOptions) -> Downloaded:
+def local_file(path: Path, options: CrawlRecipe) -> Downloaded:
     """Take a file that is already here: hash it and check the limits, copy nothing.
 
     Raises
@@ -141,7 +142,7 @@ class _Watch:
     """Watches one download: refuses what is too long or too large as soon as that is known."""
 
     def __init__(
-        self, url: str, folder: Path, options: CrawlOptions, progress: Progress | None, item: int | None
+        self, url: str, folder: Path, options: CrawlRecipe, progress: Progress | None, item: int | None
     ) -> None:
         self._url, self._folder, self._options, self._progress, self._item = (
             url,
@@ -204,7 +205,7 @@ class _Watch:
 
 
 def _download_once(
-    url: str, folder: Path, options: CrawlOptions, progress: Progress | None, item: int | None
+    url: str, folder: Path, options: CrawlRecipe, progress: Progress | None, item: int | None
 ) -> Downloaded:
     watch = _Watch(url, folder, options, progress, item)
     with open_client(
@@ -267,14 +268,14 @@ def _duration_s(path: Path) -> float | None:
         return None
 
 
-def _check_duration(what: str, duration_s: float | None, options: CrawlOptions) -> None:
+def _check_duration(what: str, duration_s: float | None, options: CrawlRecipe) -> None:
     if duration_s and options.max_duration_s and duration_s > options.max_duration_s:
         raise PolicyError(
             f"{what}: is {duration_s:.0f} s long, crawl.max_duration_s allows {options.max_duration_s:.0f} s"
         )
 
 
-def _check_size(what: str, size: int, options: CrawlOptions) -> None:
+def _check_size(what: str, size: int, options: CrawlRecipe) -> None:
     if options.max_bytes and size > options.max_bytes:
         raise PolicyError(
             f"{what}: {size / 1e6:.1f} MB or more, crawl.max_bytes allows {options.max_bytes / 1e6:.1f} MB"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import Path
 
 _MAX_CHARACTERS = 80
 _DIGEST_CHARACTERS = 8
@@ -46,9 +45,3 @@ def video_id(extractor: str, site_id: str, sha256: str) -> str:
         return plain
     digest = hashlib.sha256(f"{extractor.lower()}\n{site_id}".encode()).hexdigest()[:_DIGEST_CHARACTERS]
     return f"{plain[: _MAX_CHARACTERS - _DIGEST_CHARACTERS - 1]}-{digest}"
-
-
-def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -12,8 +12,8 @@ import yt_dlp.utils
 
 from d2midi_build.crawl.client import Client, open_client, with_retries
 from d2midi_build.crawl.identity import has_own_ids, video_id
-from d2midi_build.crawl.options import CrawlOptions
 from d2midi_build.errors import PermanentError
+from d2midi_build.recipe import CrawlRecipe
 
 _DEEPEST_PLAYLIST = 4
 _MEDIA_SUFFIXES = frozenset(
@@ -51,7 +51,7 @@ class Found:
         return video_id(self.extractor, self.site_id, "") if known else None
 
 
-def resolve(url: str, options: CrawlOptions) -> list[Found]:
+def resolve(url: str, options: CrawlRecipe) -> list[Found]:
     """List the videos behind an address: one, or those of a playlist, channel, feed or page.
 
     An address that is plainly one video is answered without the network. A video inside a playlist

@@ -16,8 +16,8 @@ from typing import Literal
 
 import numpy as np
 
-from d2midi_build.crawl.options import CrawlOptions
 from d2midi_build.errors import TransientError
+from d2midi_build.recipe import CrawlRecipe
 
 Outcome = Literal["ok", "blocked", "other"]
 
@@ -78,7 +78,7 @@ class SiteGate:
 
     Parameters
     ----------
-    options : CrawlOptions
+    options : CrawlRecipe
         ``sleep_s``, ``per_site``, ``breaker_after`` and ``breaker_cooldown_s`` are used.
     rng : np.random.Generator
         Spreads the starts.
@@ -86,7 +86,7 @@ class SiteGate:
         Seconds that never go back: ``time.monotonic``.
     """
 
-    def __init__(self, options: CrawlOptions, rng: np.random.Generator, clock: Callable[[], float]) -> None:
+    def __init__(self, options: CrawlRecipe, rng: np.random.Generator, clock: Callable[[], float]) -> None:
         self._options, self._rng, self._clock = options, rng, clock
         self._sites: dict[str, _State] = {}
 

@@ -72,7 +72,7 @@ class Job:
     scratch: str = ""
     cost: float = 1.0
     priority: float = 0.0
-    needs: Needs = Needs()
+    needs: Needs = field(default_factory=Needs)
 
 
 @dataclass(frozen=True)

@@ -65,10 +65,11 @@ class LocalEngine(Engine):
 
     def wait(self, timeout_s: float) -> list[Event | Finished]:
         self._dispatch()
-        busy = {slot.connection: slot for slot in self._slots if slot.job is not None}
+        busy = {slot.connection: slot for slot in self._slots if slot.job is not None and slot.connection}
         if busy and not self._events:
-            for connection in wait(list(busy), timeout=timeout_s):
-                self._receive(busy[connection])  # type: ignore[index]
+            ready = wait(list(busy), timeout=timeout_s)
+            for slot in [slot for connection, slot in busy.items() if connection in ready]:
+                self._receive(slot)
         now = time.monotonic()
         for slot in self._slots:
             if slot.job is not None and now - slot.since > self._timeout_s:

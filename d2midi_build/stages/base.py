@@ -103,7 +103,7 @@ class Stage:
     run: Callable[[Work], Made]
     models: Callable[[Mapping[str, Any]], dict[str, str]] = field(default=lambda params: {})
     hints: tuple[str, ...] = ()
-    needs: Needs = Needs()
+    needs: Needs = field(default_factory=Needs)
 
     def params(self, recipe: Recipe) -> dict[str, Any]:
         """Values of the fields read."""

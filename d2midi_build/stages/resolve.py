@@ -16,7 +16,7 @@ def options(work: Work) -> CrawlRecipe:
 
 
 def _run(work: Work) -> Made:
-    from d2midi_build.crawl.download import resolve
+    from d2midi_build.crawl.resolve import resolve
 
     entries = [
         {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from d2midi_build import clock, tables
@@ -13,7 +14,11 @@ from d2midi_build.stages.base import Made, Stage, Work
 
 
 def lay_windows(
-    body: np.ndarray, onset_s: np.ndarray, offset_s: np.ndarray, frames: int, stride: int
+    body: npt.NDArray[np.bool_],
+    onset_s: npt.NDArray[np.float64],
+    offset_s: npt.NDArray[np.float64],
+    frames: int,
+    stride: int,
 ) -> pa.Table:
     """Windows of a clip with what they hold.
 

@@ -14,7 +14,7 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 
-from d2midi_build.crawl.options import CrawlOptions
+from d2midi_build.recipe import CrawlRecipe
 
 
 @dataclass
@@ -143,9 +143,9 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def options() -> CrawlOptions:
+def options() -> CrawlRecipe:
     """As little waiting as possible; no proxy from the environment between a test and its server."""
-    return CrawlOptions(
+    return CrawlRecipe(
         retries=2, backoff_s=0.01, sleep_requests_s=0, socket_timeout_s=10, proxy="", min_free_bytes=0
     )
 

@@ -15,9 +15,9 @@ import pytest
 
 from d2midi_build.crawl.download import download, local_file
 from d2midi_build.crawl.messages import classify, retry_after_s
-from d2midi_build.crawl.options import CrawlOptions
 from d2midi_build.crawl.resolve import resolve
 from d2midi_build.errors import PermanentError, PolicyError, TransientError
+from d2midi_build.recipe import CrawlRecipe
 
 if TYPE_CHECKING:
     from tests.crawl.conftest import Site
@@ -51,8 +51,8 @@ def _killed_child(url: str, folder: Path, after_bytes: int) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from d2midi_build.crawl.download import download\n"
-        "from d2midi_build.crawl.options import CrawlOptions\n"
-        "o = CrawlOptions(proxy='', sleep_requests_s=0, min_free_bytes=0)\n"
+        "from d2midi_build.recipe import CrawlRecipe\n"
+        "o = CrawlRecipe(proxy='', sleep_requests_s=0, min_free_bytes=0)\n"
         "download(sys.argv[1], Path(sys.argv[2]), o, lambda done, total: print(done, flush=True))\n"
     )
     command = [sys.executable, "-c", code, url, str(folder)]
@@ -67,7 +67,7 @@ def _killed_child(url: str, folder: Path, after_bytes: int) -> None:
 
 
 def test_a_direct_link_comes_back_as_the_same_bytes(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     body = (media / "noise.mp4").read_bytes()
     url = site.add("/dance%20one.mp4", body, headers={"Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"})
@@ -85,7 +85,7 @@ def test_a_direct_link_comes_back_as_the_same_bytes(
 
 
 def test_two_addresses_of_one_file_are_one_video(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     body = (media / "noise.mp4").read_bytes()
     urls = [site.add("/a.mp4", body), site.add("/b.mp4", body) + "?signed=x"]
@@ -94,7 +94,7 @@ def test_two_addresses_of_one_file_are_one_video(
 
 
 def test_a_killed_download_goes_on_where_it_was(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     body = (media / "noise.mp4").read_bytes()
     url = site.add("/d.mp4", body, headers={"ETag": '"one"'}, hold_after=len(body) * 3 // 4)
@@ -108,7 +108,7 @@ def test_a_killed_download_goes_on_where_it_was(
 
 
 def test_a_file_that_changed_meanwhile_is_fetched_afresh(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     body = (media / "noise.mp4").read_bytes()
     url = site.add("/d.mp4", body, headers={"ETag": '"one"'}, hold_after=len(body) * 3 // 4)
@@ -119,7 +119,7 @@ def test_a_file_that_changed_meanwhile_is_fetched_afresh(
 
 
 def test_parts_of_before_a_reboot_are_not_trusted(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     body = (media / "noise.mp4").read_bytes()
     url = site.add("/d.mp4", body, hold_after=len(body) * 3 // 4)
@@ -133,7 +133,7 @@ def test_parts_of_before_a_reboot_are_not_trusted(
 
 
 def test_a_part_that_is_already_whole_is_no_failure(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     body = (media / "noise.mp4").read_bytes()
     url = site.add("/d.mp4", body, hold_after=len(body) * 3 // 4)
@@ -145,7 +145,7 @@ def test_a_part_that_is_already_whole_is_no_failure(
 
 
 def test_a_killed_hls_download_keeps_its_fragments_and_its_bytes(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     url = _hls(site, media)
     whole = download(url, tmp_path / "whole", options)
@@ -166,7 +166,7 @@ def test_a_killed_hls_download_keeps_its_fragments_and_its_bytes(
 
 
 def test_picture_and_sound_are_joined_to_the_same_bytes_each_time(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     url = _dash(site, media)
     one, two = (download(url, tmp_path / name, options) for name in "ab")
@@ -178,7 +178,7 @@ def test_picture_and_sound_are_joined_to_the_same_bytes_each_time(
 
 @pytest.mark.parametrize(("wanted", "chosen"), [(1080, "full"), (720, "hd"), (900, "hd"), (144, "hd")])
 def test_resolution_is_the_short_side_so_upright_videos_stay_sharp(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions, wanted: int, chosen: str
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe, wanted: int, chosen: str
 ) -> None:
     body = (media / "noise.mp4").read_bytes()
     sizes = {"hd": "720x1280", "full": "1080x1920", "uhd": "2160x3840"}
@@ -201,7 +201,7 @@ def test_resolution_is_the_short_side_so_upright_videos_stay_sharp(
 
 
 def test_a_connection_dropped_midway_is_taken_up_again(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     body = (media / "noise.mp4").read_bytes()
     # The first request only looks at the headers.
@@ -213,7 +213,7 @@ def test_a_connection_dropped_midway_is_taken_up_again(
 
 
 def test_a_server_that_is_busy_at_first_is_asked_again(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     body = (media / "noise.mp4").read_bytes()
     url = site.add("/d.mp4", body, first=[(503, {}), (503, {})])
@@ -226,7 +226,7 @@ def test_a_server_that_is_busy_at_first_is_asked_again(
 
 
 def test_a_rate_limit_is_not_answered_with_more_requests(
-    site: Site, tmp_path: Path, options: CrawlOptions
+    site: Site, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     url = site.add("/d.mp4", status=429, headers={"Retry-After": "77"})
     with pytest.raises(TransientError) as caught:
@@ -247,7 +247,7 @@ def test_a_rate_limit_is_not_answered_with_more_requests(
     ],
 )
 def test_http_failures_are_typed_and_the_servers_words_kept(
-    site: Site, tmp_path: Path, options: CrawlOptions, status: int, kind: type[Exception]
+    site: Site, tmp_path: Path, options: CrawlRecipe, status: int, kind: type[Exception]
 ) -> None:
     with pytest.raises(kind) as caught:
         download(site.add("/d.mp4", status=status), tmp_path, options)
@@ -256,7 +256,7 @@ def test_http_failures_are_typed_and_the_servers_words_kept(
 
 
 def test_a_page_without_a_video_and_a_server_that_is_not_there(
-    site: Site, tmp_path: Path, options: CrawlOptions
+    site: Site, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     page = site.add("/page", b"<html><body>hello</body></html>", "text/html")
     with pytest.raises(PermanentError, match="no video is found"):
@@ -270,7 +270,7 @@ def test_a_page_without_a_video_and_a_server_that_is_not_there(
 
 @pytest.mark.parametrize("announce", [True, False])
 def test_too_large_is_refused_and_nothing_stays(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions, announce: bool
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe, announce: bool
 ) -> None:
     body = (media / "noise.mp4").read_bytes()
     url = site.add("/d.mp4", body * 8, announce=announce, ranges=announce, hold_after=len(body) * 2)
@@ -284,7 +284,7 @@ def test_too_large_is_refused_and_nothing_stays(
 
 
 def test_too_long_is_refused_before_and_after(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     short = options.model_copy(update={"max_duration_s": 2.0})
     with pytest.raises(PolicyError, match="is 3 s long"):
@@ -298,7 +298,7 @@ def test_too_long_is_refused_before_and_after(
 
 
 def test_a_disk_without_room_stops_a_download_and_keeps_its_parts(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     body = (media / "noise.mp4").read_bytes()
     url = site.add("/d.mp4", body)
@@ -310,7 +310,7 @@ def test_a_disk_without_room_stops_a_download_and_keeps_its_parts(
 
 @pytest.mark.parametrize("header", [{"X-Robots-Tag": "noai, noimageai"}, {"TDM-Reservation": "1"}])
 def test_a_server_that_opts_out_is_obeyed(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions, header: dict[str, str]
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe, header: dict[str, str]
 ) -> None:
     url = site.add("/d.mp4", (media / "noise.mp4").read_bytes(), headers=header)
     with pytest.raises(PolicyError) as caught:
@@ -320,14 +320,14 @@ def test_a_server_that_opts_out_is_obeyed(
 
 
 def test_noindex_is_about_search_engines(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     url = site.add("/d.mp4", (media / "noise.mp4").read_bytes(), headers={"X-Robots-Tag": "noindex"})
     assert download(url, tmp_path, options).bytes > 0
 
 
 def test_a_page_of_videos_is_resolved_and_each_fetched(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     bodies = [(media / name).read_bytes() for name in ("noise.mp4", "picture.mp4")]
     html = "<html><title>Two dances</title>" + "".join(
@@ -345,7 +345,7 @@ def test_a_page_of_videos_is_resolved_and_each_fetched(
 
 
 def test_a_feed_is_resolved_without_opening_its_videos(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     items = "".join(
         f'<item><title>Dance {n}</title><enclosure url="{site.url}/v{n}.mp4" type="video/mp4"/></item>'
@@ -366,19 +366,19 @@ def test_a_feed_is_resolved_without_opening_its_videos(
         "https://m.youtube.com/shorts/dQw4w9WgXcQ",
     ],
 )
-def test_addresses_of_one_site_video_are_one_id_without_a_network(url: str, options: CrawlOptions) -> None:
+def test_addresses_of_one_site_video_are_one_id_without_a_network(url: str, options: CrawlRecipe) -> None:
     (found,) = resolve(url, options)
     assert found.video_id == "youtube-dQw4w9WgXcQ"
 
 
-def test_a_direct_link_is_not_asked_twice(site: Site, options: CrawlOptions) -> None:
+def test_a_direct_link_is_not_asked_twice(site: Site, options: CrawlRecipe) -> None:
     (found,) = resolve(site.url + "/gone.mp4", options)
     assert (found.url, found.video_id) == (site.url + "/gone.mp4", None)
     assert not site.requests
 
 
 def test_cookies_are_sent_and_their_file_is_left_alone(
-    site: Site, media: Path, tmp_path: Path, options: CrawlOptions
+    site: Site, media: Path, tmp_path: Path, options: CrawlRecipe
 ) -> None:
     jar = tmp_path / "cookies.txt"
     jar.write_text("# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tabc\n")
@@ -408,8 +408,8 @@ def test_nothing_outside_the_folder_is_read_or_written(
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from d2midi_build.crawl.download import download\n"
-        "from d2midi_build.crawl.options import CrawlOptions\n"
-        "print(download(sys.argv[1], Path('out'), CrawlOptions(proxy='')).bytes)\n"
+        "from d2midi_build.recipe import CrawlRecipe\n"
+        "print(download(sys.argv[1], Path('out'), CrawlRecipe(proxy='')).bytes)\n"
     )
     body = (media / "noise.mp4").read_bytes()
     (tmp_path / "work").mkdir()
@@ -422,7 +422,7 @@ def test_nothing_outside_the_folder_is_read_or_written(
     assert len(list((tmp_path / "work").rglob("*"))) == 2
 
 
-def test_a_local_file_is_hashed_where_it_lies(tmp_path: Path, media: Path, options: CrawlOptions) -> None:
+def test_a_local_file_is_hashed_where_it_lies(tmp_path: Path, media: Path, options: CrawlRecipe) -> None:
     got = local_file(media / "noise.mp4", options)
     assert got.path == media / "noise.mp4"
     assert got.sha256 == hashlib.sha256((media / "noise.mp4").read_bytes()).hexdigest()

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from d2midi_build.crawl.options import CrawlOptions
 from d2midi_build.crawl.sites import SiteGate, site_of
+from d2midi_build.recipe import CrawlRecipe
 
 
 class Clock:
@@ -22,7 +22,7 @@ class Clock:
 
 def _gate(clock: Clock, **options: Any) -> SiteGate:
     defaults = {"sleep_s": 0.0, "per_site": 8, "breaker_after": 3, "breaker_cooldown_s": 100.0}
-    return SiteGate(CrawlOptions(**(defaults | options)), np.random.default_rng(7), clock)
+    return SiteGate(CrawlRecipe(**(defaults | options)), np.random.default_rng(7), clock)
 
 
 def _blocked(gate: SiteGate, times: int, site: str = "a.com", **more: Any) -> None:
