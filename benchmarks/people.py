@@ -31,8 +31,18 @@ SOLOS = {
     "musepose": "TMElyralab+MusePose/assets/videos/dance.mp4",
     "ubc": "antgroup+animate-x/data/videos/ubc.mp4",
     "path": "antgroup+animate-x/data/videos/dance_3_right.mp4",
+    "studio": "olincollege+just-dance/test/test.mp4",
+    "dark room": "karthikcsq+FORMulator/dance.mov",
 }
-PAIRS = [("dance_3", "musepose"), ("dance_3", "ubc"), ("musepose", "path"), ("path", "dance_3")]
+PAIRS = [
+    ("dance_3", "musepose"),
+    ("dance_3", "ubc"),
+    ("musepose", "path"),
+    ("ubc", "musepose"),
+    ("path", "dance_3"),
+    ("studio", "dance_3"),
+    ("dark room", "ubc"),
+]
 # Name -> width of the picture, then left edge and height of each dancer; height is SAMPLE_HEIGHT_PX.
 LAYOUTS = {
     "side by side": (640, (40, 360), (340, 360)),
@@ -115,12 +125,12 @@ def main() -> None:
         rows.append(measure(detector, "/".join(path.parts[-2:]), row["category"], images))
     solos = {name: list(samples(options.data / path, options.rate, 8)) for name, path in SOLOS.items()}
     for layout, (width, *places) in LAYOUTS.items():
-        images = [
-            together(one, other, width, (places[0], places[1]))
-            for left, right in PAIRS
-            for one, other in zip(solos[left], solos[right], strict=False)
-        ]
-        rows.append(measure(detector, f"{layout} ({len(PAIRS)} pairs)", "two solos", images))
+        for left, right in PAIRS:
+            images = [
+                together(one, other, width, (places[0], places[1]))
+                for one, other in zip(solos[left], solos[right], strict=False)
+            ]
+            rows.append(measure(detector, f"{layout}: {left} + {right}", "two solos", images))
     if options.json:
         print(json.dumps(rows))
         return
