@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ _BELOW: Final = (960, 540, 460)
 _WIDE_FROM: Final = 1.2
 _AAC_RATES_HZ: Final = (44_100, 48_000)
 _NEAR: Final = 5
+_ALIKE: Final = 0.7
 
 
 @dataclass(frozen=True)
@@ -301,7 +302,11 @@ def _fitted(width: int, height: int, most_width: int, most_height: int) -> tuple
 def _unknown(workspace: Path, name: str, ids: list[str]) -> UsageError:
     if not ids:
         return UsageError(f"{workspace} has no clips yet: run `d2midi build -w {workspace}`")
-    near = get_close_matches(name, ids, _NEAR, cutoff=0.5)
+    # A name may be the beginning of an id, mistyped: compare as much of each id as was written.
+    likeness = {
+        clip_id: SequenceMatcher(None, name.lower(), clip_id[: len(name)].lower()).ratio() for clip_id in ids
+    }
+    near = sorted((i for i in ids if name and likeness[i] >= _ALIKE), key=lambda i: -likeness[i])[:_NEAR]
     meant = f" Near: {', '.join(near)}." if near else ""
     return UsageError(
         f"{workspace} has no clip {name!r}; there are {len(ids)}: {_some(ids)}.{meant} "

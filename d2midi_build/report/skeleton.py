@@ -27,6 +27,7 @@ MIDDLE: Final[Colour] = (235, 235, 235)
 FACE: Final[Colour] = (130, 235, 160)
 """Blue-green-red of face points."""
 
+_OUTLINE: Final[Colour] = (40, 40, 40)  # white edges must show on white clothes
 _FACE_EVERY: Final = 4
 _IRISES: Final = (468, 473)
 _HIDDEN_BELOW: Final = 0.5  # MediaPipe's own drawing leaves such points out; here their edges are thin
@@ -57,8 +58,11 @@ def draw_skeleton(image: Image, keypoints: Keypoints, frame: int) -> None:
     if keypoints.present_body[frame]:
         points = _pixels(image, keypoints.body_image[frame])
         seen = keypoints.body_visibility[frame] >= _HIDDEN_BELOW
-        for a, b in BODY_EDGES:
-            _line(image, points[a], points[b], _side(a, b), thick if seen[a] and seen[b] else 1)
+        widths = [thick if seen[a] and seen[b] else 1 for a, b in BODY_EDGES]
+        for (a, b), width in zip(BODY_EDGES, widths, strict=True):
+            _line(image, points[a], points[b], _OUTLINE, width + 2)
+        for (a, b), width in zip(BODY_EDGES, widths, strict=True):
+            _line(image, points[a], points[b], _side(a, b), width)
         _dots(image, points[[i for i in _JOINTS if seen[i]]], MIDDLE, thick + 1)
     for name, colour in (("left_hand", LEFT), ("right_hand", RIGHT)):
         if keypoints.present(name)[frame]:
