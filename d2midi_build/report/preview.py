@@ -37,7 +37,7 @@ _BELOW: Final = (960, 540, 460)
 _WIDE_FROM: Final = 1.2
 _AAC_RATES_HZ: Final = (44_100, 48_000)
 _NEAR: Final = 5
-_ALIKE: Final = 0.7
+_ALIKE: Final = 0.75
 
 
 @dataclass(frozen=True)
