@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from d2midi_build.media.probe import VideoStream
@@ -19,10 +20,11 @@ def fitted_size(video: VideoStream, height: int) -> tuple[int, int]:
     >>> fitted_size(N(display_width=1920, display_height=1080), 640)
     (1138, 640)
     >>> fitted_size(N(display_width=301, display_height=35), 640)
-    (300, 34)
+    (292, 34)
     """
     fitted = max(2, min(height, video.display_height) // 2 * 2)
-    return max(2, round(video.display_width * fitted / video.display_height / 2 - 0.01) * 2), fitted
+    # Ties go down: display widths of oblong pixels have been rounded up to whole ones.
+    return max(2, math.ceil(video.display_width * fitted / video.display_height / 2 - 0.5) * 2), fitted
 
 
 def picture_filters(video: VideoStream, width: int, height: int, pix_fmt: str) -> str:
@@ -35,7 +37,7 @@ def picture_filters(video: VideoStream, width: int, height: int, pix_fmt: str) -
         return (
             f"zscale=w={width}:h={height}:f=bicubic:tin={video.transfer}:min=bt2020nc:pin=bt2020"
             f":t=linear:npl={_SDR_WHITE_NITS},format=gbrpf32le,zscale=p=bt709,"
-            "tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv,format=yuv420p,"
+            "tonemap=tonemap=mobius:desat=0,zscale=t=bt709:m=bt709:r=tv,format=yuv420p,"
             f"scale=out_range={'tv' if pix_fmt == 'yuv420p' else 'pc'},format={pix_fmt},setsar=1"
         )
     matrix = "auto" if video.matrix_known else ("bt709" if video.height >= _HD_HEIGHT else "bt601")

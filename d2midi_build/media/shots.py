@@ -3,13 +3,15 @@
 PySceneDetect's adaptive detector proposes frames that differ from the one before much more than their
 neighbours do. Made for films, it also proposes flashes of light and repeated frames followed by a jump,
 and at its usual thresholds misses cuts between dancers in one studio. So its content threshold is low
-here, and a proposal counts only if the spread of brightness changed (a moving dancer leaves it) and the
-structure of the picture changed (a flash leaves it). Dissolves and fades are not found.
+here, and a proposal counts only if no picture just after it has the structure of one just before (a flash
+leaves structure or gives it back), and if either the change is as large as in films or the spread of
+brightness changed (a moving dancer leaves it). Dissolves and fades are not found.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,9 +29,11 @@ from d2midi_build.media.timing import frame_interval_s
 _LINES: Final = 180
 _RATIO: Final = 2.8  # cuts at least 3.1; PySceneDetect's default is 3
 _CONTENT: Final = 3.0  # cuts at least 3.7; PySceneDetect's default is 15, which finds 6 of the 29
+_FILM_CONTENT: Final = 15.0  # PySceneDetect's default
 _HISTOGRAM: Final = 0.025  # cuts at least 0.036; a dancer at 10 frames/s at most 0.021
 _STRUCTURE: Final = 0.72  # cuts at most 0.64; flashes at least 0.81
 _FINE_PX, _COARSE_PX = 2.0, 12.0  # sizes of structure at 180 lines: above noise, below lighting
+_AROUND: Final = 2  # frames on either side that a cut is held against; PySceneDetect's default
 _RATE: Final = 30.0  # only numbers the frames for PySceneDetect; times come from the source
 
 
@@ -43,18 +47,26 @@ class Shot:
     end_frame: int
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What is remembered of a picture to judge a proposal."""
+
+    structure: npt.NDArray[np.float32]
+    histogram_changed: bool
+
+
 class ShotDetector:
     """Finds hard cuts in pictures fed one by one."""
 
     def __init__(self) -> None:
-        self._detector = AdaptiveDetector(
-            adaptive_threshold=_RATIO, min_scene_len=1, min_content_val=_CONTENT
+        self._any, self._film = (
+            AdaptiveDetector(_RATIO, min_scene_len=1, window_width=_AROUND, min_content_val=content)
+            for content in (_CONTENT, _FILM_CONTENT)
         )
         self._times_s: list[float] = []
-        self._changed: list[bool] = []
         self._cuts: list[int] = []
+        self._looks: deque[_Look] = deque(maxlen=2 * _AROUND + 1)
         self._histogram: npt.NDArray[np.float32] | None = None
-        self._structure: npt.NDArray[np.float32] | None = None
 
     def add(self, time_s: float, image: Frame) -> None:
         """Take in the next picture.
@@ -69,18 +81,26 @@ class ShotDetector:
         if image.shape[0] > _LINES:
             width = max(1, round(image.shape[1] * _LINES / image.shape[0]))
             image = np.asarray(cv2.resize(image, (width, _LINES), interpolation=cv2.INTER_AREA), np.uint8)
+        timecode = FrameTimecode(len(self._times_s), _RATE)
+        proposed = {cut.frame_num for cut in self._any.process_frame(timecode, image)}
+        large = {cut.frame_num for cut in self._film.process_frame(timecode, image)}
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         histogram = np.asarray(cv2.calcHist([grey], [0], None, [128], [0, 256]), np.float32)
-        structure = _structure(np.asarray(grey, np.float32))
-        if self._histogram is None or self._structure is None:
-            self._changed.append(False)
-        else:
-            differs = 1 - cv2.compareHist(self._histogram, histogram, cv2.HISTCMP_CORREL) >= _HISTOGRAM
-            self._changed.append(bool(differs and np.vdot(self._structure, structure) < _STRUCTURE))
-        self._histogram, self._structure = histogram, structure
-        proposals = self._detector.process_frame(FrameTimecode(len(self._times_s), _RATE), image)
+        changed = self._histogram is not None and (
+            1 - cv2.compareHist(self._histogram, histogram, cv2.HISTCMP_CORREL) >= _HISTOGRAM
+        )
+        self._histogram = histogram
         self._times_s.append(time_s)
-        self._cuts += [proposal.frame_num for proposal in proposals if self._changed[proposal.frame_num]]
+        self._looks.append(_Look(_structure(np.asarray(grey, np.float32)), changed))
+        self._cuts += [frame for frame in sorted(proposed) if self._is_cut(frame, frame in large)]
+
+    def _is_cut(self, frame: int, large: bool) -> bool:
+        """Judge a proposal from the pictures around it."""
+        at = frame - len(self._times_s) + len(self._looks)
+        looks = list(self._looks)
+        before, after = looks[max(0, at - _AROUND) : at], looks[at : at + _AROUND + 1]
+        alike = max(float(np.vdot(b.structure, a.structure)) for b in before for a in after)
+        return alike < _STRUCTURE and (large or looks[at].histogram_changed)
 
     def shots(self) -> list[Shot]:
         """The shots of what was fed, in order and without gaps; none if nothing was fed.
