@@ -49,7 +49,7 @@ def _print(result: Result, out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     table = Table(title="What was built against what was drawn and played")
     columns = (
         "clip",
@@ -58,7 +58,7 @@ def _print(result: Result, out: Path) -> None:
         "PCK@0.1",
         "PA-MPJPE cm",
         "lag ms",
-        "L/R swaps",
+        "swaps",
         "A/V ms",
         "onset F1",
         "drum F1",

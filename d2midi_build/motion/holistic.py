@@ -12,34 +12,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Final
 
-import mediapipe
 import numpy as np
 import numpy.typing as npt
 from mediapipe.python import packet_getter
 from mediapipe.python.solution_base import SolutionBase
 from mediapipe.python.solutions.holistic import Holistic
 
-from d2midi_build.digests import sha256_file
 from d2midi_build.errors import PermanentError
 from d2midi_build.motion.chatter import without_chatter
 from d2midi_build.motion.keypoints import PARTS, FloatArray, Keypoints
 
 Image = npt.NDArray[np.uint8]
-
-MODEL_FILES: Final = (
-    "face_detection/face_detection_short_range.tflite",
-    "face_landmark/face_landmark_with_attention.tflite",
-    "hand_landmark/hand_landmark_full.tflite",
-    "hand_landmark/handedness.txt",
-    "holistic_landmark/hand_recrop.tflite",
-    "holistic_landmark/holistic_landmark_cpu.binarypb",
-    "pose_detection/pose_detection.tflite",
-    "pose_landmark/pose_landmark_full.tflite",
-)
-"""Files under ``mediapipe/modules`` that the graph opens (watched with inotify)."""
 
 # Stream of the graph -> part it fills; the visibility comes with the body in the image.
 _STREAMS: Final = {
@@ -113,18 +98,6 @@ class HolisticTracker:
                     with quiet():
                         graph.close()
         return _keypoints({name: array[:done] for name, array in rows.items()})
-
-
-def model_digests() -> dict[str, str]:
-    """SHA-256 of every model and graph file that tracking uses, by its path under ``mediapipe/modules``.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the installed MediaPipe lacks one: another version than 0.10.21.
-    """
-    modules = Path(mediapipe.__file__).parent / "modules"
-    return {name: sha256_file(modules / name) for name in MODEL_FILES}
 
 
 class _Graph(Holistic):  # type: ignore[misc]

@@ -12,7 +12,6 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import cv2
@@ -21,12 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 # Registers the calculator options of the graph below, which protobuf would otherwise drop.
-import mediapipe.python.solutions.holistic  # isort: skip
+import mediapipe.python.solutions.holistic  # noqa: F401  # isort: skip
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from mediapipe.framework import calculator_pb2
 from mediapipe.python.solution_base import SolutionBase
 
-from d2midi_build.digests import sha256_file
 from d2midi_build.errors import PermanentError
 from d2midi_build.motion.chatter import without_chatter
 
@@ -35,9 +33,6 @@ FloatArray = npt.NDArray[np.float64]
 
 SAMPLE_HEIGHT_PX: Final = 360
 """Height of the pictures the figures were measured on; scale to it with area averaging."""
-
-MODEL_FILE: Final = "pose_detection/pose_detection.tflite"
-"""The model, under ``mediapipe/modules``."""
 
 MIN_SCORE: Final = 0.5
 """Detections below do not count; the threshold inside MediaPipe's subgraph."""
@@ -196,11 +191,6 @@ def frame_motion(samples: Iterable[Image]) -> FloatArray:
     pairs = itertools.pairwise(_small_grey(image) for image in samples)
     changes = [float(np.abs(after - before).mean()) for before, after in pairs]
     return np.array(changes, dtype=np.float64)
-
-
-def model_digests() -> dict[str, str]:
-    """SHA-256 of the detector's model, by its path under ``mediapipe/modules``."""
-    return {MODEL_FILE: sha256_file(Path(mediapipe.__file__).parent / "modules" / MODEL_FILE)}
 
 
 def square_starts(height: int, width: int) -> list[int]:

@@ -15,8 +15,9 @@ import numpy.typing as npt
 import pytest
 
 from d2midi_build.errors import PermanentError
-from d2midi_build.motion.holistic import MODEL_FILES, HolisticTracker, decode_landmarks, model_digests
+from d2midi_build.motion.holistic import HolisticTracker, decode_landmarks
 from d2midi_build.motion.keypoints import PARTS, PRESENCES, Keypoints
+from d2midi_build.motion.models import HOLISTIC_FILES, digests
 
 landmark_pb2 = pytest.importorskip("mediapipe.framework.formats.landmark_pb2")
 
@@ -102,9 +103,9 @@ def test_an_error_inside_mediapipe_is_permanent_and_keeps_its_words(monkeypatch:
 
 
 def test_model_digests_name_every_file() -> None:
-    digests = model_digests()
-    assert set(digests) == set(MODEL_FILES)
-    assert all(len(digest) == 64 for digest in digests.values())
+    found = digests(HOLISTIC_FILES)
+    assert set(found) == set(HOLISTIC_FILES)
+    assert all(len(digest) == 64 for digest in found.values())
 
 
 def test_chatter_is_sifted_and_other_lines_come_through() -> None:
