@@ -3,9 +3,9 @@
 PySceneDetect's adaptive detector proposes frames that differ from the one before much more than their
 neighbours do. Made for films, it also proposes flashes of light and repeated frames followed by a jump,
 and at its usual thresholds misses cuts between dancers in one studio. So its content threshold is low
-here, and a proposal counts only if no picture just after it has the structure of one just before (a flash
-leaves structure or gives it back), and if either the change is as large as in films or the spread of
-brightness changed (a moving dancer leaves it). Dissolves and fades are not found.
+here, and a proposal counts only if the structure of the picture changed (a bright flash leaves it) and
+does not come back (a blinding one gives it back), and if either the change is as large as in films or the
+spread of brightness changed (a moving dancer leaves it). Dissolves and fades are not found.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ _CONTENT: Final = 3.0  # cuts at least 3.7; PySceneDetect's default is 15, which
 _FILM_CONTENT: Final = 15.0  # PySceneDetect's default
 _HISTOGRAM: Final = 0.025  # cuts at least 0.036; a dancer at 10 frames/s at most 0.021
 _STRUCTURE: Final = 0.72  # cuts at most 0.64; flashes at least 0.81
+_RETURN: Final = (
+    0.9  # pictures across a cut at most 0.84; the same scene after a flash more, if it moves little
+)
 _FINE_PX, _COARSE_PX = 2.0, 12.0  # sizes of structure at 180 lines: above noise, below lighting
 _AROUND: Final = 2  # frames on either side that a cut is held against; PySceneDetect's default
 _RATE: Final = 30.0  # only numbers the frames for PySceneDetect; times come from the source
@@ -99,8 +102,11 @@ class ShotDetector:
         at = frame - len(self._times_s) + len(self._looks)
         looks = list(self._looks)
         before, after = looks[max(0, at - _AROUND) : at], looks[at : at + _AROUND + 1]
-        alike = max(float(np.vdot(b.structure, a.structure)) for b in before for a in after)
-        return alike < _STRUCTURE and (large or looks[at].histogram_changed)
+        if _likeness(before[-1], after[0]) >= _STRUCTURE:
+            return False
+        if any(_likeness(b, a) >= _RETURN for b in before for a in after):
+            return False
+        return large or looks[at].histogram_changed
 
     def shots(self) -> list[Shot]:
         """The shots of what was fed, in order and without gaps; none if nothing was fed.
@@ -116,6 +122,10 @@ class ShotDetector:
             Shot(times[start], times[end] if end < len(times) else end_s, start, end)
             for start, end in itertools.pairwise(bounds)
         ]
+
+
+def _likeness(one: _Look, other: _Look) -> float:
+    return float(np.vdot(one.structure, other.structure))
 
 
 def _structure(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -14,7 +14,7 @@ from d2midi_build.media.shots import Shot, ShotDetector
 Image = npt.NDArray[np.uint8]
 
 
-def scene(seed: int, n: int, moving: bool = True) -> list[Image]:
+def scene(seed: int, n: int, step_px: int = 6) -> list[Image]:
     """A noisy room of its own with a figure that walks through it."""
     rng = np.random.default_rng(seed)
     room = cv2.resize(
@@ -23,7 +23,7 @@ def scene(seed: int, n: int, moving: bool = True) -> list[Image]:
     frames = []
     for k in range(n):
         image = room.copy()
-        x = 40 + (6 * k if moving else 0) % 220
+        x = 40 + step_px * k % 220
         cv2.rectangle(image, (x, 50), (x + 30, 160), (30, 40, 60), -1)
         cv2.circle(image, (x + 15, 35), 15, (120, 150, 200), -1)
         frames.append(np.clip(image + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8))
@@ -51,7 +51,7 @@ def test_a_single_shot_stays_whole() -> None:
 
 
 def test_a_flash_is_no_cut() -> None:
-    frames = scene(3, 90)
+    frames = scene(3, 90, step_px=2)
     for k, strength in zip(range(40, 60), np.linspace(1, 0, 20), strict=True):
         frames[k] = np.clip(frames[k] + 110 * strength, 0, 255).astype(np.uint8)
     frames[75] = np.full_like(frames[75], 250)
