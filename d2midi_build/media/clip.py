@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import av
 import ffmpeg
 import numpy as np
 import numpy.typing as npt
@@ -166,14 +167,17 @@ def clip_frames(video: Path) -> Iterator[Frame]:
     PermanentError
         If the file is not a video or breaks off.
     """
-    picture = probe(video).video
-
-    def output_of(name: str, **options: Any) -> Any:
-        return ffmpeg.input(file_url(video)).video.output(name, **options)
-
     note_decode("video", video)
-    for _, frame in read_frames(output_of, picture.width, picture.height, "rgb24", f"decoding {video.name}"):
-        yield frame
+    try:
+        # In this process: half the cost of a pipe, and the same pictures to the bit for files made here.
+        with av.open(str(video)) as container:
+            container.streams.video[0].thread_type = "NONE"
+            for frame in container.decode(video=0):
+                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    except (av.error.FFmpegError, IndexError) as error:
+        raise PermanentError(
+            f"{video.name} cannot be decoded: run `d2midi build --refresh resample`", str(error)
+        ) from error
 
 
 def _decode(

@@ -33,7 +33,8 @@ def _run(work: Work) -> Made:
     media = probe(found.path)
     file = f"video{found.path.suffix.lower()}"
     # A link, so that the download in the scratch folder is still there if this attempt comes to nothing.
-    link_or_copy(found.path, work.out / file)
+    # Of the file itself: a link to a symbolic link would point nowhere from the store.
+    link_or_copy(found.path.resolve(), work.out / file)
     return Made(
         {
             "video_id": found.video_id,

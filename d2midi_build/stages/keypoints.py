@@ -29,7 +29,6 @@ def _run(work: Work) -> Made:
     import importlib.metadata
 
     from d2midi_build.media.clip import clip_frames
-    from d2midi_build.media.ffmpeg import ffmpeg_version
     from d2midi_build.motion.holistic import HolisticTracker
     from d2midi_build.motion.keypoints import quantisation, write_frames
 
@@ -54,7 +53,7 @@ def _run(work: Work) -> Made:
         {**shares, "saturated": saturated, "media_s": clock.frame_time_s(n_frames)},
         {
             "mediapipe": importlib.metadata.version("mediapipe"),
-            "ffmpeg": ffmpeg_version(),
+            "av": importlib.metadata.version("av"),
             **{f"model:{name}": digest for name, digest in _digests().items()},
         },
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from d2midi_build.digests import sha256_data
 from d2midi_build.engine.base import Needs
 from d2midi_build.recipe import CrawlRecipe
@@ -16,19 +18,16 @@ def options(work: Work) -> CrawlRecipe:
 
 
 def _run(work: Work) -> Made:
-    from d2midi_build.crawl.resolve import resolve
+    from d2midi_build.crawl.resolve import plainly_one, resolve
 
-    entries = [
-        {
-            # The site's own id where it has one, so that two URLs of one video are fetched once.
-            "item": found.video_id or f"url-{sha256_data([found.url, found.item])[:16]}",
-            "url": found.url,
-            "place": found.item,
-            "title": found.title,
-        }
-        for found in resolve(work.inputs["url"], options(work))
-    ]
-    return Made({"entries": entries})
+    url, how = work.inputs["url"], options(work)
+    one = plainly_one(url, how)
+    entries: dict[str, dict[str, Any]] = {}
+    for found in [one] if one else resolve(url, how):
+        # The site's own id where it has one, so that two URLs of one video are fetched once.
+        item = found.video_id or f"url-{sha256_data([found.url, found.item])[:16]}"
+        entries.setdefault(item, {"item": item, "url": found.url, "place": found.item, "title": found.title})
+    return Made({"entries": list(entries.values()), "asked": one is None})
 
 
 STAGE = Stage(
