@@ -48,6 +48,7 @@ _SEEKABLE: Final = ("mov", "matroska")  # containers with a time on every packet
 _SEEK_FROM_S: Final = 10.0  # earlier takes are not worth a seek
 _SEEK_MARGIN_S: Final = 5.0  # decoders need a run-up, and sound may lie apart from its picture
 _PRESET: Final = "veryfast"
+_UNKNOWN_FRAMES: Final = 2**62  # libsndfile's count for a FLAC file without a sample is the largest there is
 _AUDIO_MARGIN_S: Final = 1.0  # sound kept around the take, for the shift found only later
 
 
@@ -267,7 +268,7 @@ def _cut_sound(
     """Cut the clip's sound out of the sound kept aside, at its own rate and at the clock's."""
     rate_hz = audio.rate_hz
     kept = soundfile.info(sound) if sound.exists() and sound.stat().st_size else None
-    if kept is None or kept.frames == 0:
+    if kept is None or kept.frames >= _UNKNOWN_FRAMES:
         raise PermanentError(f"{where} has no sound that can be decoded", "no samples")
     first_kept = first_sample(take_start_s - _AUDIO_MARGIN_S, rate_hz)
     begin = round(start_s * rate_hz)  # to the nearest sample

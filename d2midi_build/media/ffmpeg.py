@@ -107,6 +107,7 @@ def read_frames(
     height: int,
     pix_fmt: Literal["bgr24", "rgb24", "yuv420p"],
     doing: str,
+    heard: Callable[[str], None] = lambda said: None,
 ) -> Iterator[tuple[float, Frame]]:
     """Read raw frames with their times while ffmpeg runs. At most a few frames are in memory.
 
@@ -122,6 +123,8 @@ def read_frames(
         (height * 3 // 2, width).
     doing : str
         What this does, for the error message.
+    heard : callable, optional
+        Is given all that ffmpeg said, after the last frame of a run that went well. May raise.
 
     Yields
     ------
@@ -147,6 +150,7 @@ def read_frames(
             while child.stdout.read(_NUT_BUFFER):
                 pass
             child.finish()  # raises ffmpeg's own words; if it has none, there just was no frame
+            heard(child.said)
             return
         with container:
             for packet in container.demux(video=0):
@@ -154,6 +158,7 @@ def read_frames(
                     continue
                 yield float(packet.pts * packet.time_base), np.frombuffer(packet, np.uint8).reshape(shape)
         child.finish()
+        heard(child.said)
 
 
 def read_samples(output_of: Callable[..., Any], channels: int, doing: str) -> Iterator[Samples]:
@@ -281,10 +286,15 @@ class _Child:
 
     def error(self, why: str) -> ItemError:
         """The error of this process in our and its words."""
-        said = b"".join(self._said).decode("utf-8", "replace").strip()
+        said = self.said
         if any(words in said for words in _FULL_DISK):
             return TransientError(f"The disk is full while {self._doing}: free some room and run again", said)
         return PermanentError(f"ffmpeg failed {self._doing} ({why})", said or why)
+
+    @property
+    def said(self) -> str:
+        """What it has said so far; all of it after ``finish``."""
+        return b"".join(self._said).decode("utf-8", "replace").strip()
 
     def _read_stderr(self) -> None:
         assert self._process.stderr is not None

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import ffmpeg
 
+from d2midi_build.errors import PermanentError
 from d2midi_build.media.ffmpeg import Frame, file_url, note_decode, read_frames
 from d2midi_build.media.picture import fitted_size, picture_filters
 from d2midi_build.media.probe import probe
+
+# What ffmpeg says of a picture that it could not decode whole: from version 6 on, and before.
+_BROKEN: Final = re.compile(
+    r"corrupt decoded frame|Error submitting packet to decoder|Decoding error|Error while decoding stream"
+)
+_BREAKS_OFF: Final = re.compile(r"partial file|File ended prematurely")
+_SAID: Final = 4000  # characters of it that are kept
 
 
 def scan_frames(path: Path, height: int) -> Iterator[tuple[int, float, Frame]]:
@@ -35,7 +44,8 @@ def scan_frames(path: Path, height: int) -> Iterator[tuple[int, float, Frame]]:
     Raises
     ------
     PermanentError
-        If the file is not a video. A file that breaks off or has broken parts gives what can be decoded.
+        If the file is not a video; after the last picture, if some are damaged. A file that breaks off
+        gives what comes before.
     TransientError
         If the disk is full.
     """
@@ -45,9 +55,20 @@ def scan_frames(path: Path, height: int) -> Iterator[tuple[int, float, Frame]]:
 
     def output_of(name: str, **options: Any) -> Any:
         filters = picture_filters(info.video, width, height, "bgr24")
-        return source[str(info.video.index)].output(name, vf=filters, **options)
+        # Damage is a warning, and each piece has to be told, also if the words repeat.
+        return source[str(info.video.index)].output(name, vf=filters, loglevel="repeat+warning", **options)
+
+    def judge(said: str) -> None:
+        n_broken = len(_BROKEN.findall(said))
+        # The last picture of a file that breaks off is cut in two: nothing after it shows the damage.
+        if n_broken > (1 if _BREAKS_OFF.search(said) else 0):
+            raise PermanentError(
+                f"{path.name} is damaged: {n_broken} of its pictures cannot be decoded whole, and those after "
+                "them, up to the next key picture, show things that were not there. Fetch it again",
+                said[:_SAID],
+            )
 
     note_decode("video", path)
-    frames = read_frames(output_of, width, height, "bgr24", f"decoding {path.name}")
+    frames = read_frames(output_of, width, height, "bgr24", f"decoding {path.name}", judge)
     for number, (time_s, frame) in enumerate(frames):
         yield number, time_s - info.video.start_s, frame

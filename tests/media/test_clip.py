@@ -279,6 +279,25 @@ def test_no_sound_is_an_error(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
+def test_undecodable_sound_is_an_error(tmp_path: Path) -> None:
+    source = write_media(tmp_path / "a.mkv", regular(30, 1.0), **sound())
+    content = bytearray(source.read_bytes())
+    with av.open(str(source)) as container:
+        for packet in container.demux(audio=0):
+            if packet.size:
+                at = content.find(bytes(packet))
+                content[at : at + packet.size] = b"\xff" * packet.size
+    source.write_bytes(content)
+    with pytest.raises(PermanentError, match="no sound that can be decoded"):
+        make_clip(source, 0.0, 1.0, tmp_path, height=96, crf=18)
+
+
+def test_sound_that_ended_before_the_take_is_an_error(tmp_path: Path) -> None:
+    source = write_media(tmp_path / "a.mkv", regular(30), **sound(0.0, 0.5))
+    with pytest.raises(PermanentError, match="no sound that can be decoded"):
+        make_clip(source, 2.0, 3.0, tmp_path, height=96, crf=18)
+
+
 def test_a_take_without_frames_is_an_error(tmp_path: Path) -> None:
     source = write_media(tmp_path / "a.mp4", regular(30, 1.0), **sound())
     for start_s, end_s in ((0.5, 0.52), (5.0, 7.0)):
