@@ -204,7 +204,7 @@ def _scores(
 
 STAGE = Stage(
     name="filter",
-    version=1,
+    version=2,
     reads=("filter.scan_height", "filter.samples_per_s", "filter.silent_below_db"),
     unit="s",
     cpu_per_unit=0.25,
