@@ -62,6 +62,3 @@ def main() -> None:
     except D2midiError as error:
         print(f"d2midi: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("d2midi: stopped. Nothing done is lost: run the same command again to go on.", file=sys.stderr)
-        sys.exit(130)

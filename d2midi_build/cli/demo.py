@@ -31,11 +31,12 @@ def demo(
     runs every stage. Takes a few minutes. Exit code 0 when every source ended as it should.
     """
     from d2midi_build.cli.progress import listener
+    from d2midi_build.cli.running import stoppable
     from d2midi_build.demo import run
 
     if not (quiet or as_json):
         typer.echo(f"Drawing and playing the videos in {out}/web ...", err=True)
-    with listener(quiet=quiet or as_json) as heard:
+    with stoppable(), listener(quiet=quiet or as_json) as heard:
         result = run(out, seed, workers, heard)
     if as_json:
         typer.echo(json.dumps(asdict(result)))

@@ -6,6 +6,8 @@ import json
 import signal
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +61,7 @@ def run(
     from d2midi_build.build import build
     from d2midi_build.cli.progress import listener
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends as cleanly as Ctrl-C
-    with listener(quiet=quiet or as_json) as heard:
+    with stoppable(), listener(quiet=quiet or as_json) as heard:
         summary = build(sources, workspace, recipe, selection, listener=heard)
     if as_json:
         typer.echo(json.dumps(summary_data(summary, workspace)))
@@ -68,6 +69,17 @@ def run(
         print_summary(summary, workspace)
     if summary.failed or summary.waiting:
         sys.exit(1)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Make Ctrl-C, and a polite kill, end with a line that says how to go on."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("d2midi: stopped. Nothing done is lost: run the same command again to go on.", err=True)
+        raise typer.Exit(130) from None
 
 
 def summary_data(summary: Summary, workspace: Path) -> dict[str, Any]:
