@@ -14,7 +14,7 @@ import soundfile
 
 from d2midi_build import clock
 from d2midi_build.errors import PermanentError
-from d2midi_build.media.clip import ClipInfo, make_clip
+from d2midi_build.media.clip import ClipInfo, clip_frames, make_clip
 from d2midi_build.media.ffmpeg import DECODE_LOGGER
 from tests.media.making import (
     CLICKS_S,
@@ -327,3 +327,14 @@ def test_damaged_pictures_leave_the_rest_in_time(tmp_path: Path) -> None:
     assert first == pytest.approx(info.source_times_s[0], abs=0.0012)
     heard = click_times_s(soundfile.read(tmp_path / info.audio)[0], clock.SAMPLE_RATE_HZ)
     assert heard[0] == pytest.approx(CLICKS_S[0] - info.source_start_s, abs=0.001)
+
+
+def test_colours_survive(tmp_path: Path) -> None:
+    """Unlabelled small pictures are BT.601, as they were written; the clip says BT.709 and is."""
+    orange = np.full((96, 160, 3), (230, 120, 40), np.uint8)
+    source = write_media(
+        tmp_path / "a.mkv", regular(30, 0.5), **sound(), size=(160, 96), pictures=[orange] * 15
+    )
+    make_clip(source, 0.0, 0.5, tmp_path, height=96, crf=18)
+    frame = next(clip_frames(tmp_path / "video.mp4"))
+    np.testing.assert_allclose(frame[40, 10].astype(int), (230, 120, 40), atol=8)

@@ -72,7 +72,6 @@ def test_files_that_make_no_clip(path: str, words: str, shared_data: Path, tmp_p
 @pytest.mark.parametrize(
     ("path", "n_frames", "shape"),
     [
-        ("dmlc+decord/tests/test_data/corrupted.mp4", None, (180, 320)),
         ("dmlc+decord/tests/test_data/unordered.mov", 4, (50, 50)),
         ("Zulko+moviepy/media/bitmap.mp4", 5, (2, 2)),
         ("pytorch+torchcodec/test/resources/av1_video.mkv", 125, (180, 320)),
@@ -80,12 +79,21 @@ def test_files_that_make_no_clip(path: str, words: str, shared_data: Path, tmp_p
         ("dmlc+decord/tests/test_data/video_90.mov", 3, (180, 102)),
     ],
 )
-def test_scans(path: str, n_frames: int | None, shape: tuple[int, int], shared_data: Path) -> None:
+def test_scans(path: str, n_frames: int, shape: tuple[int, int], shared_data: Path) -> None:
     frames = list(scan_frames(shared_data / path, 180))
-    assert n_frames is None or len(frames) == n_frames
-    assert frames and {image.shape[:2] for _, _, image in frames} == {shape}
+    assert len(frames) == n_frames
+    assert {image.shape[:2] for _, _, image in frames} == {shape}
     times = [time_s for _, time_s, _ in frames]
     assert times == sorted(times)
+
+
+def test_a_damaged_file_is_told_after_its_pictures(shared_data: Path) -> None:
+    frames = scan_frames(shared_data / "dmlc+decord/tests/test_data/corrupted.mp4", 180)
+    seen = []
+    with pytest.raises(PermanentError, match="damaged"):
+        for number, _, _ in frames:
+            seen.append(number)
+    assert 40 <= len(seen) <= 50
 
 
 def test_rotation_tags_are_obeyed(shared_data: Path) -> None:
