@@ -302,8 +302,11 @@ class _Run:
                 f"{job.stage} on {job.item}. Nothing done is lost: free some disk and run the same command again."
             )
         if job.needs.network and job.inputs.get("kind") != "file":
-            blocked = outcome.status == "failed" and classify(outcome.tool_message).blocked
-            verdict: Verdict = "blocked" if blocked else "ok" if outcome.status == "done" else "other"
+            verdict: Verdict = "other"
+            if outcome.status == "done":
+                verdict = "ok" if outcome.facts.get("asked", True) else "unasked"
+            elif classify(outcome.tool_message).blocked:
+                verdict = "blocked"
             self._gate.finished(site_of(job.inputs["url"]), verdict, retry_after_s(outcome.tool_message))
         record = Record(
             stage=job.stage,
@@ -327,7 +330,7 @@ class _Run:
         else:
             shutil.rmtree(out, ignore_errors=True)
         self._ledger.append(record)
-        if job.stage == "crawl" and outcome.status == "done":
+        if job.stage == "crawl" and outcome.reason in ("", "permanent", "policy"):  # nothing to go on from
             shutil.rmtree(job.scratch, ignore_errors=True)
         place = (job.stage, job.item, job.key)
         self._fresh.add(place)

@@ -73,6 +73,12 @@ def resolve(url: str, options: CrawlRecipe) -> list[Found]:
     return found
 
 
+def plainly_one(url: str, options: CrawlRecipe) -> Found | None:
+    """The one video an address names, where that can be told without the network; None elsewhere."""
+    with open_client(url, options) as client:
+        return _plainly_single(client, url)
+
+
 def _expand(client: Client, url: str, depth: int) -> Iterator[Found]:
     """The videos behind ``url``, lists inside lists included."""
     single = _plainly_single(client, url)
@@ -84,7 +90,9 @@ def _expand(client: Client, url: str, depth: int) -> Iterator[Found]:
     kind = (page or {}).get("_type", "video")
     if page is None:
         return
-    if kind in ("url", "url_transparent"):
+    if _describes(client, page):
+        yield Found(url, None, title=page.get("title") or "")
+    elif kind in ("url", "url_transparent"):
         yield from _follow(client, page, depth)
     elif kind == "video":
         yield Found(
@@ -109,6 +117,14 @@ def _expand(client: Client, url: str, depth: int) -> Iterator[Found]:
                 )
 
 
+def _describes(client: Client, link: Mapping[str, Any]) -> bool:
+    """Whether a page itself tells the title, uploader... of a mere file that it links to.
+
+    Then the page is the video's address: fetched from the file's own, nothing of that would be known.
+    """
+    return link.get("_type") == "url_transparent" and _extractor(client, str(link["url"])) == "Generic"
+
+
 def _follow(client: Client, link: Mapping[str, Any], depth: int) -> Iterator[Found]:
     """The videos behind a link that a page gave."""
     url, key = str(link["url"]), link.get("ie_key")
@@ -127,14 +143,16 @@ def _follow(client: Client, link: Mapping[str, Any], depth: int) -> Iterator[Fou
 def _plainly_single(client: Client, url: str) -> Found | None:
     """Say without the network whether an address is one video."""
     suffix = PurePosixPath(urllib.parse.urlsplit(url).path).suffix.lower()
-    # _ies: yt-dlp has no public way to ask which of its extractors suits an address.
-    for key, extractor in client._ies.items():
-        if not extractor.suitable(url):
-            continue
-        if key == "Generic":
-            return Found(url) if suffix in _MEDIA_SUFFIXES else None
-        if not extractor.is_single_video(url):
-            return None
-        real = client.get_info_extractor(key)
-        return Found(url, None, real.IE_NAME, str(real.get_temp_id(url) or ""))
-    return None
+    key = _extractor(client, url)
+    if key == "Generic":
+        return Found(url) if suffix in _MEDIA_SUFFIXES else None
+    if not client._ies[key].is_single_video(url):
+        return None
+    real = client.get_info_extractor(key)
+    return Found(url, None, real.IE_NAME, str(real.get_temp_id(url) or ""))
+
+
+def _extractor(client: Client, url: str) -> str:
+    """Name of the part of yt-dlp that an address is for; ``Generic`` if none knows it."""
+    # _ies: yt-dlp has no public way to ask.
+    return next((key for key, extractor in client._ies.items() if extractor.suitable(url)), "Generic")

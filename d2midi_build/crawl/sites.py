@@ -16,10 +16,9 @@ from typing import Literal
 
 import numpy as np
 
-from d2midi_build.errors import TransientError
 from d2midi_build.recipe import CrawlRecipe
 
-Outcome = Literal["ok", "blocked", "other"]
+Outcome = Literal["ok", "blocked", "other", "unasked"]
 
 _JITTER = 0.5
 _LONGEST_COOLDOWN = 8
@@ -56,9 +55,10 @@ def site_of(url: str) -> str:
 
 @dataclass
 class _State:
-    """One site; times are the gate's clock."""
+    """One site; times are the gate's clock. ``unhurried_start`` is ``next_start`` if those in flight ask nothing."""
 
     next_start: float = -math.inf
+    unhurried_start: float = -math.inf
     in_flight: int = 0
     blocked_in_a_row: int = 0
     closed_until: float | None = None
@@ -69,8 +69,8 @@ class _State:
 class SiteGate:
     """Paces the starts on each site and stops asking a site that turns us away.
 
-    For each item: wait until ``ready_at``, unless ``refusal`` says to give up; then ``started`` and, when
-    it has ended, ``finished``. Not for several threads.
+    For each item: wait until ``ready_at``, then ``started`` and, when it has ended, ``finished``. Not for
+    several threads.
 
     A site is left alone after ``breaker_after`` blocked downloads in a row, for ``breaker_cooldown_s`` or
     what the server asked for, if longer. Then one download is let through: if it is blocked, the next pause
@@ -97,18 +97,6 @@ class SiteGate:
             return math.inf if state.probing else max(state.closed_until, state.next_start)
         return math.inf if state.in_flight >= self._options.per_site else state.next_start
 
-    def refusal(self, site: str) -> TransientError | None:
-        """The error to record for an item of a site that is left alone now; None where it may be asked."""
-        state = self._state(site)
-        if state.closed_until is None or self._clock() >= state.closed_until:
-            return None
-        wait_s = state.closed_until - self._clock()
-        return TransientError(
-            f"{site}: circuit open: it answered {state.blocked_in_a_row} downloads in a row with a rate "
-            f"limit or bot check, so it is left alone for {wait_s:.0f} s more. Run `d2midi retry --reason "
-            "transient` later, with a larger crawl.sleep_s or with crawl.cookies"
-        )
-
     def started(self, site: str) -> None:
         """A download began."""
         state = self._state(site)
@@ -123,9 +111,10 @@ class SiteGate:
         Parameters
         ----------
         site : str
-        outcome : {"ok", "blocked", "other"}
+        outcome : {"ok", "blocked", "other", "unasked"}
             ``blocked``: ``messages.classify(tool_message).blocked``. ``other``: a failure that says nothing
-            about whether the site wants us, such as a removed video.
+            about whether the site wants us, such as a removed video. ``unasked``: the site was not asked
+            after all, so the next one need not wait for it.
         retry_after_s : float, optional
             What the server asked for: ``messages.retry_after_s(tool_message)``.
         """
@@ -144,6 +133,10 @@ class SiteGate:
         state.probing = False
         if retry_after_s:
             state.next_start = max(state.next_start, self._clock() + retry_after_s)
+        if outcome != "unasked":
+            state.unhurried_start = state.next_start
+        elif not state.in_flight:
+            state.next_start = state.unhurried_start
 
     def _state(self, site: str) -> _State:
         return self._sites.setdefault(site, _State())

@@ -87,27 +87,39 @@ def test_a_site_that_blocks_is_left_alone() -> None:
     clock = Clock()
     gate = _gate(clock)
     _blocked(gate, 2)
-    assert gate.refusal("a.com") is None
+    assert gate.ready_at("a.com") <= clock.now
     _blocked(gate, 1)
-    refusal = gate.refusal("a.com")
-    assert refusal is not None
-    assert refusal.reason == "transient"
-    assert "circuit open" in refusal.message
-    assert "3 downloads in a row" in refusal.message
-    assert "100 s" in refusal.message
-    assert "d2midi retry --reason transient" in refusal.message
     assert gate.ready_at("a.com") == 1100.0
-    assert gate.refusal("b.com") is None
+    assert gate.ready_at("b.com") <= clock.now
 
 
 def test_only_blocks_in_a_row_count_and_other_failures_say_nothing() -> None:
-    gate = _gate(Clock())
-    for outcome in ("blocked", "blocked", "ok", "blocked", "other", "blocked"):
+    clock = Clock()
+    gate = _gate(clock)
+    for outcome in ("blocked", "blocked", "ok", "blocked", "other", "unasked", "blocked"):
         gate.started("a.com")
         gate.finished("a.com", outcome)  # type: ignore[arg-type]
-    assert gate.refusal("a.com") is None
+    assert gate.ready_at("a.com") <= clock.now
     _blocked(gate, 1)
-    assert gate.refusal("a.com") is not None
+    assert gate.ready_at("a.com") == 1100.0
+
+
+def test_a_start_that_asked_the_site_nothing_costs_no_waiting() -> None:
+    clock = Clock()
+    gate = _gate(clock, sleep_s=10.0)
+    for _ in range(3):
+        gate.started("a.com")
+        gate.finished("a.com", "unasked")
+        assert gate.ready_at("a.com") <= clock.now
+    gate.started("a.com")
+    gate.finished("a.com", "ok", retry_after_s=60.0)
+    assert gate.ready_at("a.com") == 1060.0
+    clock.now = 1060.0
+    gate.started("a.com")
+    gate.started("a.com")
+    gate.finished("a.com", "ok")
+    gate.finished("a.com", "unasked")
+    assert gate.ready_at("a.com") >= 1070.0, "the other one did ask"
 
 
 def test_after_the_pause_one_download_is_let_through() -> None:
@@ -115,14 +127,12 @@ def test_after_the_pause_one_download_is_let_through() -> None:
     gate = _gate(clock)
     _blocked(gate, 3)
     clock.now = 1100.0
-    assert gate.refusal("a.com") is None
     gate.started("a.com")
     assert gate.ready_at("a.com") == math.inf, "the others wait for what it finds"
-    assert gate.refusal("a.com") is None
     gate.finished("a.com", "ok")
     assert gate.ready_at("a.com") <= clock.now
     _blocked(gate, 2)
-    assert gate.refusal("a.com") is None, "all is forgotten"
+    assert gate.ready_at("a.com") <= clock.now, "all is forgotten"
 
 
 def test_a_blocked_probe_doubles_the_pause_up_to_eightfold() -> None:
@@ -144,7 +154,6 @@ def test_a_probe_that_says_nothing_is_followed_by_another() -> None:
     clock.now = 1100.0
     gate.started("a.com")
     gate.finished("a.com", "other")
-    assert gate.refusal("a.com") is None
     assert gate.ready_at("a.com") <= clock.now
     gate.started("a.com")
     assert gate.ready_at("a.com") == math.inf
@@ -158,7 +167,6 @@ def test_a_download_from_before_the_pause_changes_nothing(outcome: str) -> None:
     _blocked(gate, 3)
     clock.now = 1050.0
     gate.finished("a.com", outcome)  # type: ignore[arg-type]
-    assert gate.refusal("a.com") is not None
     assert gate.ready_at("a.com") == 1100.0
 
 
