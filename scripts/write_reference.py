@@ -7,24 +7,32 @@ With ``--check`` nothing is written; exit code 1 if a page is not up to date.
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Iterator
+import typing
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
-import click
 import typer.main
 
 from d2midi_build.cli import app
 from d2midi_build.recipe import Recipe
+from d2midi_build.stages.base import NAMES, stage
 from d2midi_build.tables import schema, table_names
 
-DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference"
+DOCS: Final = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _NOTE = "<!-- Written by scripts/write_reference.py; change what it reads instead. -->\n\n"
 
 
 def tables_page() -> str:
     """Every table with its columns."""
-    lines = ["# Tables\n"]
+    lines = [
+        "# Tables\n",
+        "All are Parquet files in the workspace: `manifests/<table>.parquet`, and `frames/<clip_id>.parquet` for each\n"
+        "clip. `d2midi validate` holds them against these descriptions.\n",
+    ]
     for name in table_names():
         described = schema(name)
         lines += [
@@ -34,56 +42,120 @@ def tables_page() -> str:
         lines += ["| column | type | unit | meaning |", "|---|---|---|---|"]
         for column in described.columns:
             kind = column.type + (", may be null" if column.nullable else "")
-            lines.append(f"| `{column.name}` | {kind} | {column.unit} | {column.meaning} |")
+            lines.append(f"| `{column.name}` | {kind} | {column.unit} | {_cell(column.meaning)} |")
         lines.append("")
     return "\n".join(lines)
 
 
 def recipe_page() -> str:
-    """The default recipe."""
-    return (
-        "# The recipe\n\n`d2midi recipe init` writes this file; name only what you change and give it to "
-        f"`d2midi build --recipe`.\n\n```toml\n{Recipe().to_toml().strip()}\n```\n"
-    )
+    """Every field of the recipe, its default, and the stage that a change runs again."""
+    lines = [
+        "# The recipe\n",
+        "A recipe is a TOML file with a table per section. Write only what you change and give it to\n"
+        "`d2midi build --recipe`. `d2midi recipe init` writes a file with every field.\n",
+        "*Runs again* is the first stage that a changed value runs; later stages follow only if its result differs.\n"
+        "*Verdicts* are what screening says of each take: they come from stored scores, nothing is decoded for them,\n"
+        "and only what is newly accepted goes on. Sections in brackets are the Dance2MIDI paper's.\n",
+    ]
+    for section, values in Recipe():
+        fields = type(values).model_fields
+        about = inspect.cleandoc(type(values).__doc__ or "").replace("``", "`")
+        lines += [f"## {section}\n", about + "\n"]
+        lines += ["| field | default | meaning | runs again |", "|---|---|---|---|"]
+        for name, value in values:
+            meaning, kind = fields[name].description or "", fields[name].annotation
+            if typing.get_origin(kind) is Literal:
+                meaning += f" One of {', '.join(f'`{each}`' for each in typing.get_args(kind))}."
+            again = runs_again(f"{section}.{name}")
+            lines.append(f"| `{name}` | {_value(value)} | {_cell(meaning)} | {again} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def runs_again(field: str) -> str:
+    """What a changed recipe field runs again, in words: names of stages, or why none."""
+    readers = [name for name in NAMES if field in stage(name).reads]
+    if field == "transcribe.audio":  # the flow reads it: it decides which file the stage is given
+        readers = ["transcribe"]
+    if field == "window.frames":
+        readers.append("verdicts")
+    if readers:
+        return ", ".join(readers)
+    # Screening's thresholds are held against stored scores; the rest says how, not what.
+    return "verdicts" if field.startswith("filter.") else "nothing"
 
 
 def commands_page() -> str:
     """Every command with its options."""
-    root = typer.main.get_command(app)
-    return "# Commands\n\n" + "\n".join(_commands(root, "d2midi"))
+    return "# Commands\n\n" + "\n".join(_commands(typer.main.get_command(app), "d2midi"))
 
 
-def _commands(command: click.Command, name: str) -> Iterator[str]:
-    if isinstance(command, click.Group):
-        for child, each in command.commands.items():
+# Typer 0.29 carries its own copy of click, older ones import it: only what both have is used here, and no class
+# of either is named.
+def _commands(command: Any, name: str) -> Iterator[str]:
+    children: Mapping[str, Any] | None = getattr(command, "commands", None)
+    if children is not None:
+        for child, each in children.items():
             yield from _commands(each, f"{name} {child}")
         return
-    yield f"## {name}\n\n{(command.help or '').strip()}\n"
+    parameters = [parameter for parameter in command.params if parameter.name != "help"]
+    arguments = [_argument(parameter) for parameter in parameters if parameter.param_type_name == "argument"]
+    yield f"## {name}\n\n```text\n{' '.join([name, *arguments, '[OPTIONS]'])}\n```\n"
+    yield f"{(command.help or '').strip()}\n"
     yield "| option | meaning | default |\n|---|---|---|"
-    for parameter in command.params:
-        if parameter.name == "help":
-            continue
-        names = ", ".join(f"`{each}`" for each in parameter.opts) if parameter.opts else f"`{parameter.name}`"
-        default = "" if parameter.default in (None, False, ()) else f"`{parameter.default}`"
-        yield f"| {names} | {getattr(parameter, 'help', '') or ''} | {default} |"
+    for parameter in parameters:
+        if parameter.param_type_name == "argument":
+            names = f"`{_argument(parameter)}`"
+        else:
+            names = ", ".join(f"`{each}`" for each in parameter.opts)
+        default = parameter.default
+        if parameter.required:
+            shown = "required"
+        elif default is None or default is False or default == ():
+            shown = ""
+        else:
+            shown = _value(default)
+        yield f"| {names} | {_cell(parameter.help or '')} | {shown} |"
     yield ""
 
 
-def main() -> int:
-    """Write or check every page."""
+def _argument(parameter: Any) -> str:
+    name = str(parameter.name).upper()
+    return name if parameter.required else f"[{name}]"
+
+
+def _value(value: Any) -> str:
+    """A value as TOML writes it; TOML has no word for "not set"."""
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`" if value != "" else '`""`'
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", r"\|")
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
+    {"tables.md": tables_page, "recipe.md": recipe_page, "commands.md": commands_page}
+)
+"""File name -> what writes its text."""
+
+
+def main(arguments: list[str], folder: Path = DOCS) -> int:
+    """Write or check every page; the exit code."""
+    check = "--check" in arguments
     stale = []
-    for name, text in (
-        ("tables.md", tables_page()),
-        ("recipe.md", recipe_page()),
-        ("commands.md", commands_page()),
-    ):
-        path, whole = DOCS / name, _NOTE + text.rstrip() + "\n"
-        if not path.exists() or path.read_text(encoding="utf-8") != whole:
-            stale.append(name)
-            if "--check" not in sys.argv:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(whole, encoding="utf-8")
-    if stale and "--check" in sys.argv:
+    for name, page in PAGES.items():
+        path, whole = folder / name, _NOTE + page().rstrip() + "\n"
+        if path.exists() and path.read_text(encoding="utf-8") == whole:
+            continue
+        stale.append(name)
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(whole, encoding="utf-8")
+    if stale and check:
         print(
             f"not up to date: {', '.join(stale)}; run uv run --all-extras python scripts/write_reference.py"
         )
@@ -92,4 +164,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
