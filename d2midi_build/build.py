@@ -6,11 +6,12 @@ the store and only then named by the ledger. Killing anything at any instant los
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 import time
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +31,7 @@ from d2midi_build.ledger import Ledger, Record
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source
 from d2midi_build.stages.base import NAMES
-from d2midi_build.workspace import Workspace
+from d2midi_build.workspace import Workspace, disk_is_full
 
 _WAIT_S = 0.5
 _NEXT_SPACE_CHECK_S = 5.0
@@ -83,6 +84,20 @@ class Selection:
     stages: Collection[str] = NAMES
     refresh: Collection[str] = ()
     retry: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ``UsageError`` for a stage that is none."""
+        unknown = sorted({*self.stages, *self.refresh} - {*NAMES})
+        if unknown:
+            raise UsageError(f"no stage is called {', '.join(unknown)}; stages: {', '.join(NAMES)}")
+
+    def counts(self, record: Record, workspace: Workspace) -> bool:
+        """Whether a record from before this run still holds."""
+        if record.stage in self.refresh:
+            return False
+        if record.status == "failed":
+            return record.reason not in self.retry
+        return not record.files or workspace.artefact(record.stage, record.item, record.key).is_dir()
 
 
 @dataclass
@@ -137,12 +152,9 @@ def build(
     KeyboardInterrupt
         On Ctrl-C, after the manifests were brought up to date.
     """
-    unknown = (set(selection.stages) | set(selection.refresh)) - set(NAMES)
-    if unknown:
-        raise UsageError(f"no stage is called {', '.join(sorted(unknown))}; stages: {', '.join(NAMES)}")
     started = time.monotonic()
     workspace = Workspace.create(root)
-    with workspace.lock():
+    with workspace.lock(), _disk_trouble_told(workspace):
         workspace.clear_tmp()
         manifests.remember(workspace, sources, recipe)
         with Ledger(workspace.ledger_path, writable=True) as ledger:
@@ -156,6 +168,20 @@ def build(
                 nodes = run.nodes()
                 manifests.publish(workspace, nodes, recipe)
     return Summary(run.ran, run.waiting, time.monotonic() - started, nodes)
+
+
+@contextmanager
+def _disk_trouble_told(workspace: Workspace) -> Iterator[None]:
+    """Turn what the file system says to this process into words with a way out."""
+    try:
+        yield
+    except OSError as error:
+        if not (disk_is_full(error) or error.errno == errno.EROFS):
+            raise
+        raise WorkspaceError(
+            f"cannot write to {workspace.root}: {error.strerror} ({workspace.free_gb():.1f} GB free). Nothing done is "
+            "lost: mend that and run the same command again."
+        ) from error
 
 
 class _Run:
@@ -249,7 +275,7 @@ class _Run:
     def _ask(self, job: Job) -> Record | None:
         place = (job.stage, job.item, job.key)
         record = self._ledger.find(*place)
-        if record is not None and (place in self._fresh or self._counts(record)):
+        if record is not None and (place in self._fresh or self._selection.counts(record, self._workspace)):
             return record
         if place in self._pending:
             self._pending[place].update([self._walking])
@@ -261,14 +287,6 @@ class _Run:
             else:
                 self._submit(job)
         return None
-
-    def _counts(self, record: Record) -> bool:
-        """Whether a record from before this run still holds."""
-        if record.stage in self._selection.refresh:
-            return False
-        if record.status == "failed":
-            return record.reason not in self._selection.retry
-        return not record.files or self._workspace.artefact(record.stage, record.item, record.key).is_dir()
 
     def _submit(self, job: Job) -> None:
         if self._engine is None:
