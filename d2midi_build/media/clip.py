@@ -2,7 +2,7 @@
 
 Times are seconds on the source clock, which begins with the file's first picture; sound keeps the place
 its own timestamps give it beside the picture. The source is decoded once: its frames pass through here,
-where the nearest one for each clip frame is chosen (``timing``), and its sound goes to a file beside.
+where one of the two nearest is chosen for each clip frame (``timing``), and its sound goes to a file beside.
 When the picture is done, the mean of (time shown - time of the frame) is known; the sound is cut that
 much later, so that picture and sound agree on average to well under a millisecond whatever the source's
 frame rate. ffmpeg's own ``fps`` filter would leave the picture 8 to 17 ms off.
@@ -38,7 +38,7 @@ from d2midi_build.media.ffmpeg import (
 from d2midi_build.media.picture import fitted_size, picture_filters
 from d2midi_build.media.probe import AudioStream, MediaInfo, probe
 from d2midi_build.media.sound import first_sample, placed_sound
-from d2midi_build.media.timing import NearestFrames, mean_offset_s
+from d2midi_build.media.timing import FrameChoice, mean_offset_s
 
 VIDEO: Final = "video.mp4"
 AUDIO: Final = "audio.flac"
@@ -49,6 +49,8 @@ _SEEK_FROM_S: Final = 10.0  # earlier takes are not worth a seek
 _SEEK_MARGIN_S: Final = 5.0  # decoders need a run-up, and sound may lie apart from its picture
 _PRESET: Final = "veryfast"
 _UNKNOWN_FRAMES: Final = 2**62  # libsndfile's count for a FLAC file without a sample is the largest there is
+_BLOCK: Final = 4096  # samples; else ffmpeg's first piece sets it, and FLAC refuses one of under 16
+_EVEN_BLOCKS: Final = f"asetnsamples={_BLOCK}:pad=0"
 _AUDIO_MARGIN_S: Final = 1.0  # sound kept around the take, for the shift found only later
 
 
@@ -121,7 +123,7 @@ def make_clip(
     if info.audio is None:
         raise PermanentError(f"{source.name} has no sound: a clip needs music", "no audio stream")
     width, height = fitted_size(info.video, height)
-    take = NearestFrames[Frame](start_s, end_s, 1 / (info.video.average_fps or clock.FPS))
+    take = FrameChoice[Frame](start_s, end_s, 1 / (info.video.average_fps or clock.FPS))
     try:
         with tempfile.TemporaryDirectory(dir=out_dir, prefix="sound-") as scratch:
             sound = Path(scratch) / "sound.flac"
@@ -182,7 +184,7 @@ def clip_frames(video: Path) -> Iterator[Frame]:
 
 
 def _decode(
-    info: MediaInfo, audio: AudioStream, take: NearestFrames[Frame], width: int, height: int, sound: Path
+    info: MediaInfo, audio: AudioStream, take: FrameChoice[Frame], width: int, height: int, sound: Path
 ) -> Generator[tuple[float, Frame], None, None]:
     """The one decode: a generator of (time on the source clock, small frame); the sound goes to ``sound``.
 
@@ -211,7 +213,7 @@ def _decode(
         sounds = source[str(audio.index)].output(
             file_url(sound),
             af=placed_sound(audio, zero_s, take.start_s - _AUDIO_MARGIN_S, take.end_s + _AUDIO_MARGIN_S)
-            + f",aformat=sample_fmts={'s32' if audio.bits > 16 else 's16'}",
+            + f",aformat=sample_fmts={'s32' if audio.bits > 16 else 's16'},{_EVEN_BLOCKS}",
             acodec="flac",
             compression_level=0,
         )
@@ -284,6 +286,7 @@ def _cut_sound(
         .filter("asetpts", "N/SR/TB")
         .filter("apad", whole_len=n_original)
         .filter("atrim", end_sample=n_original)
+        .filter("asetnsamples", _BLOCK, pad=0)
         .filter_multi_output("asplit")
     )
     clip = (
@@ -292,6 +295,7 @@ def _cut_sound(
         .filter("aformat", sample_fmts="s16", channel_layouts="mono")
         .filter("apad", whole_len=n_clip)
         .filter("atrim", end_sample=n_clip)
+        .filter("asetnsamples", _BLOCK, pad=0)
     )
     run(
         ffmpeg.merge_outputs(

@@ -14,9 +14,11 @@ from d2midi_build.media.ffmpeg import Frame, file_url, note_decode, read_frames
 from d2midi_build.media.picture import fitted_size, picture_filters
 from d2midi_build.media.probe import probe
 
-# What ffmpeg says of a picture that it could not decode whole: from version 6 on, and before.
-_BROKEN: Final = re.compile(
+# What ffmpeg says of a picture that it could not decode whole (from version 6 on, and before), and of a
+# Matroska file some of whose pictures it had to pass over.
+_DAMAGE: Final = re.compile(
     r"corrupt decoded frame|Error submitting packet to decoder|Decoding error|Error while decoding stream"
+    r"|exceeds containing master element"
 )
 _BREAKS_OFF: Final = re.compile(r"partial file|File ended prematurely")
 _SAID: Final = 4000  # characters of it that are kept
@@ -59,12 +61,12 @@ def scan_frames(path: Path, height: int) -> Iterator[tuple[int, float, Frame]]:
         return source[str(info.video.index)].output(name, vf=filters, loglevel="repeat+warning", **options)
 
     def judge(said: str) -> None:
-        n_broken = len(_BROKEN.findall(said))
-        # The last picture of a file that breaks off is cut in two: nothing after it shows the damage.
-        if n_broken > (1 if _BREAKS_OFF.search(said) else 0):
+        places = len(_DAMAGE.findall(said))
+        # The last picture of a file that breaks off is cut in two: no other depends on it.
+        if places > (1 if _BREAKS_OFF.search(said) else 0):
             raise PermanentError(
-                f"{path.name} is damaged: {n_broken} of its pictures cannot be decoded whole, and those after "
-                "them, up to the next key picture, show things that were not there. Fetch it again",
+                f"{path.name} is damaged in {places} places: pictures are missing, or show things that were "
+                "not there. Fetch it again",
                 said[:_SAID],
             )
 

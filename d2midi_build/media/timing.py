@@ -19,16 +19,22 @@ _TIE_S: Final = 0.0015
 _SAME_INSTANT_S: Final = 1e-4
 """Times this close are the same: they went through different time bases."""
 
+_SETTLED_FRAMES: Final = clock.FPS // 2
+"""Clip frames that set the mean error."""
+
 _HELD: Final = 0.6
-"""A clip frame farther from its source frame than this share of a frame interval shows a held picture."""
+"""A clip frame shows a held picture if it is farther from its source frame than this share of a frame
+interval, and farther than a clip frame: quick sources may have the farther neighbour chosen."""
 
 
-class NearestFrames(Generic[T]):
-    """Chooses, while a stream runs, the nearest source frame for every clip frame of a take.
+class FrameChoice(Generic[T]):
+    """Chooses, while a stream runs, the source frame that every clip frame of a take shows.
 
-    Of two equally near frames the later is taken, so that the mean error is not negative and the sound
-    needed to make up for it exists at the start of a file. Frames outside the take are never shown,
-    even if they are nearer: they belong to another shot.
+    It is the nearest one, the later of two equally near. That errs by half a frame interval either way, and
+    where source and clip beat slowly (29.97 frames/s against 20) the mean error would wander by a quarter
+    of an interval within seconds, 8 ms. So once the first half second has set the mean error, which the
+    sound can be shifted by, the farther neighbour is taken now and then to keep it there. Frames outside
+    the take are never shown, even if they are nearer: they belong to another shot.
 
     Parameters
     ----------
@@ -48,6 +54,9 @@ class NearestFrames(Generic[T]):
         self.end_s = end_s
         self.times_s: list[float] = []
         self._last_interval_s = last_interval_s
+        self._first_errors_s: list[float] = []
+        self._shift_s = 0.0
+        self._owed_s = 0.0
 
     def choose(self, frames: Iterable[tuple[float, T]]) -> Iterator[T]:
         """Yield a frame per clip frame.
@@ -68,12 +77,14 @@ class NearestFrames(Generic[T]):
             if time_s < self.start_s - _SAME_INSTANT_S or (last is not None and time_s <= last[0]):
                 continue
             if last is not None:
-                while self._target(n_chosen) - last[0] < time_s - self._target(n_chosen) - _TIE_S:
-                    waiting.append(last)
+                later = False
+                while self._target(n_chosen) <= time_s:
+                    later = later or self._takes_later(last[0], time_s, self._target(n_chosen))
+                    waiting.append((time_s, frame) if later else last)
                     n_chosen += 1
             last = (time_s, frame)
             seen.append(time_s)
-            while waiting and self._target(len(self.times_s) + 1) <= time_s:
+            while waiting and self.start_s + clock.frame_time_s(len(self.times_s) + 1) <= time_s:
                 yield self._give(waiting)
         if last is None:
             return
@@ -82,8 +93,26 @@ class NearestFrames(Generic[T]):
         while waiting and len(self.times_s) < self._n_frames(seen):
             yield self._give(waiting)
 
+    def _takes_later(self, earlier_s: float, later_s: float, target_s: float) -> bool:
+        """Whether the later neighbour is to be shown at ``target_s``."""
+        nearer_later = bool(later_s - target_s <= target_s - earlier_s + _TIE_S)
+        # Farther neighbours only of quick sources: a slow one would stumble. A target before the first frame has one.
+        if later_s - earlier_s >= 1 / clock.FPS or earlier_s > target_s:
+            self._owed_s = 0.0
+            return nearer_later and earlier_s <= target_s
+        errors_s = [time_s - target_s for time_s in (earlier_s, later_s)]
+        if len(self._first_errors_s) < _SETTLED_FRAMES:
+            self._first_errors_s.append(errors_s[nearer_later])
+            if len(self._first_errors_s) == _SETTLED_FRAMES:
+                self._shift_s = sum(self._first_errors_s) / _SETTLED_FRAMES
+            return nearer_later
+        earlier, later = (abs(error_s + self._owed_s / 2) for error_s in errors_s)
+        takes_later = bool(later <= earlier + _TIE_S)
+        self._owed_s += errors_s[takes_later]
+        return takes_later
+
     def _target(self, frame: int) -> float:
-        return self.start_s + clock.frame_time_s(frame)
+        return self.start_s + self._shift_s + clock.frame_time_s(frame)
 
     def _give(self, waiting: deque[tuple[float, T]]) -> T:
         time_s, frame = waiting.popleft()
@@ -113,8 +142,7 @@ def frame_interval_s(times_s: npt.NDArray[np.float64], otherwise_s: float) -> fl
 def mean_offset_s(times_s: npt.NDArray[np.float64], start_s: float) -> float:
     """Mean of (source time shown - time of the frame), in seconds, over frames that are not held pictures.
 
-    A picture held over a gap or a slow source's last frame is farther from its time than half the frame
-    interval and says nothing about synchrony.
+    A picture held over a gap, or a slow source's last one, says nothing about synchrony.
 
     Parameters
     ----------
@@ -130,5 +158,5 @@ def mean_offset_s(times_s: npt.NDArray[np.float64], start_s: float) -> float:
     """
     offsets = times_s - start_s - np.arange(len(times_s)) / clock.FPS
     interval_s = frame_interval_s(np.unique(times_s), np.inf)
-    near = offsets[np.abs(offsets) <= _HELD * interval_s]
+    near = offsets[np.abs(offsets) <= max(_HELD * interval_s, 1 / clock.FPS)]
     return float(near.mean()) if len(near) else 0.0

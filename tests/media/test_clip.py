@@ -338,3 +338,16 @@ def test_colours_survive(tmp_path: Path) -> None:
     make_clip(source, 0.0, 0.5, tmp_path, height=96, crf=18)
     frame = next(clip_frames(tmp_path / "video.mp4"))
     np.testing.assert_allclose(frame[40, 10].astype(int), (230, 120, 40), atol=8)
+
+
+def test_sound_may_begin_a_few_samples_before_a_block_ends(tmp_path: Path) -> None:
+    """At 8,190 samples/s the sound kept aside is cut 2 samples before the end of a block of 4,096, a length in
+    which FLAC does not write."""
+    sound_of = clicks(8190, 0.0, 2.0)
+    source = write_media(
+        tmp_path / "a.mkv", regular(20, 2.0), sound_of, rate_hz=8190, sound_codec="pcm_s16le", layout="mono"
+    )
+    made = make_clip(source, 0.0, 1.5, tmp_path, height=96, crf=30)
+    kept, rate_hz = soundfile.read(tmp_path / made.original)
+    assert (rate_hz, len(kept)) == (8190, round(1.5 * 8190))
+    np.testing.assert_allclose(kept, sound_of[: len(kept)], atol=1e-4)

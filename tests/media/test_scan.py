@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import itertools
 import logging
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
+import ffmpeg
 import numpy as np
 import pytest
 
 from d2midi_build.errors import PermanentError
-from d2midi_build.media.ffmpeg import DECODE_LOGGER
+from d2midi_build.media.ffmpeg import DECODE_LOGGER, run
 from d2midi_build.media.scan import scan_frames
 from tests.media.making import clicks, read_time_s, regular, write_media
 
@@ -41,6 +44,39 @@ def test_broken_off_files_give_their_beginning(tmp_path: Path) -> None:
     whole = write_media(tmp_path / "w.mkv", regular(30, 2.0)).read_bytes()
     (tmp_path / "a.mkv").write_bytes(whole[: len(whole) // 2])
     assert 10 < len(list(scan_frames(tmp_path / "a.mkv", 48))) < 50
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_a_half_picture_at_the_end_of_a_broken_off_file_is_no_damage(suffix: str, tmp_path: Path) -> None:
+    """Cut inside a picture of noise, which is large, by way of the faststart layout for MP4."""
+    noise = np.random.default_rng(3).integers(0, 256, (30, 96, 128, 3), dtype=np.uint8)
+    write_media(tmp_path / "w.mkv", regular(30, 1.0), pictures=noise)
+    output = ffmpeg.input(str(tmp_path / "w.mkv")).output(
+        str(tmp_path / f"w.{suffix}"), codec="copy", movflags="+faststart"
+    )
+    if suffix == "mp4":
+        run(output, "moving the index to the front")
+    whole = (tmp_path / f"w.{suffix}").read_bytes()
+    (tmp_path / f"a.{suffix}").write_bytes(whole[: round(len(whole) * 0.62)])
+    numbers = [number for number, _, _ in scan_frames(tmp_path / f"a.{suffix}", 48)]
+    assert 10 < len(numbers) < 25
+
+
+def test_damage_in_between_is_an_error_after_the_last_picture(tmp_path: Path) -> None:
+    """Two of thirty pictures say that they are longer than they are. The others come, but are not whole."""
+    whole = write_media(tmp_path / "w.mkv", regular(30, 1.0))
+    with av.open(str(whole)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0)]
+    data = bytearray(whole.read_bytes())
+    for packet in (packets[10], packets[20]):
+        at = data.index(packet)
+        data[at : at + 4] = b"\xff\xff\xff\xff"
+    (tmp_path / "a.mkv").write_bytes(data)
+    frames = scan_frames(tmp_path / "a.mkv", 48)
+    assert len(list(itertools.islice(frames, 25))) == 25
+    with pytest.raises(PermanentError, match=r"a\.mkv is damaged in 2 places") as caught:
+        list(frames)
+    assert "Invalid NAL unit size" in caught.value.tool_message
 
 
 def test_no_video_is_an_error(tmp_path: Path) -> None:
