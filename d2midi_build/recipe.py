@@ -72,8 +72,8 @@ class CrawlRecipe(_Section):
 
 
 class FilterRecipe(_Section):
-    """Screening. ``scan_height`` and ``samples_per_s`` decide what is measured; the rest are thresholds,
-    applied to the stored scores, so that changing one decodes nothing again."""
+    """Screening. ``scan_height``, ``samples_per_s`` and ``silent_below_db`` decide what is measured; the rest are
+    thresholds, applied to the stored scores, so that changing one decodes nothing again."""
 
     scan_height: int = Field(360, ge=120, le=1080, description="Height in pixels videos are scanned at.")
     samples_per_s: float = Field(
@@ -120,7 +120,9 @@ class SeparateRecipe(_Section):
 class TranscribeRecipe(_Section):
     """Audio to notes (section 3.3)."""
 
-    transcriber: str = Field("basic-pitch", description="Name of a transcriber (`d2midi doctor` lists them).")
+    transcriber: str = Field(
+        "basic-pitch", description="Name of a transcriber; a wrong one is answered with the list."
+    )
     audio: Literal["native", "clip"] = Field(
         "native", description="The original audio, or the clip's 10,240 Hz, which has lost the hi-hats."
     )

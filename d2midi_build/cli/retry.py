@@ -28,7 +28,8 @@ class Reason(StrEnum):
 def retry(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     reason: Annotated[
-        list[Reason] | None, typer.Option("--reason", help="Kind of failure; may be given again.")
+        list[Reason] | None,
+        typer.Option("--reason", help="transient, permanent, policy or crash; may be given again."),
     ] = None,
     workers: WorkersOption = None,
     quiet: QuietOption = False,
