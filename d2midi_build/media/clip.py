@@ -50,7 +50,6 @@ _SEEK_MARGIN_S: Final = 5.0  # decoders need a run-up, and sound may lie apart f
 _PRESET: Final = "veryfast"
 _UNKNOWN_FRAMES: Final = 2**62  # libsndfile's count for a FLAC file without a sample is the largest there is
 _BLOCK: Final = 4096  # samples; else ffmpeg's first piece sets it, and FLAC refuses one of under 16
-_EVEN_BLOCKS: Final = f"asetnsamples={_BLOCK}:pad=0"
 _AUDIO_MARGIN_S: Final = 1.0  # sound kept around the take, for the shift found only later
 
 
@@ -213,7 +212,7 @@ def _decode(
         sounds = source[str(audio.index)].output(
             file_url(sound),
             af=placed_sound(audio, zero_s, take.start_s - _AUDIO_MARGIN_S, take.end_s + _AUDIO_MARGIN_S)
-            + f",aformat=sample_fmts={'s32' if audio.bits > 16 else 's16'},{_EVEN_BLOCKS}",
+            + f",aformat=sample_fmts={'s32' if audio.bits > 16 else 's16'},asetnsamples={_BLOCK}:pad=0",
             acodec="flac",
             compression_level=0,
         )
