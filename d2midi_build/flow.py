@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from d2midi_build.engine.base import Job
+from d2midi_build.errors import UsageError
 from d2midi_build.ledger import Record
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source
-from d2midi_build.stages.base import stage
+from d2midi_build.stages.base import NAMES, stage
 from d2midi_build.stages.filter import Decision, decide
 from d2midi_build.workspace import Workspace
 
@@ -93,11 +94,23 @@ class Flow:
         Tells where artefacts lie; nothing is read or written.
     recipe : Recipe
         What to do.
+
+    Raises
+    ------
+    UsageError
+        If a transcriber or model that the recipe names does not exist: said here, before anything runs.
     """
 
     def __init__(self, workspace: Workspace, recipe: Recipe) -> None:
         self._workspace = workspace
         self._recipe = recipe
+        for described in map(stage, NAMES):
+            try:
+                described.models(described.params(recipe))
+            except OSError as error:
+                raise UsageError(
+                    f"model files of {described.name} are missing ({error}): `d2midi doctor` says what to do"
+                ) from error
 
     def source(self, source: Source, ask: Ask) -> SourceNode:
         """Walk a source and everything that follows from it."""

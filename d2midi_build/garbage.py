@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +26,15 @@ def collect(workspace: Workspace, *, unlisted: bool = False, dry_run: bool = Fal
     """Remove what nothing names.
 
     What the last build's recipe and sources need stays, also where an older record serves it; of everything
-    else the newest record of an item and stage stays. With ``unlisted`` only the first remains.
+    else the newest record of an item and stage stays. With ``unlisted`` only the first remains. A partial
+    download goes when its item has ended for good.
 
     Raises
     ------
     WorkspaceLocked
         If a build is running.
     """
-    with workspace.lock(), Ledger(workspace.ledger_path, writable=True) as ledger:
+    with workspace.lock(), Ledger(workspace.ledger_path, writable=not dry_run) as ledger:
         sources, recipe = manifests.remembered(workspace)
         flow = Flow(workspace, recipe)
         nodes = [
@@ -45,19 +47,28 @@ def collect(workspace: Workspace, *, unlisted: bool = False, dry_run: bool = Fal
             kept |= {_place(record): record for where, record in newest.items() if where not in served}
         dropped = [record for record in ledger if _place(record) not in kept]
         named = {workspace.artefact(*_place(record)) for record in kept.values() if record.files}
-        doomed = [folder for folder in _artefacts(workspace) if folder not in named]
-        unfinished = {
-            record.item for record in kept.values() if record.stage == "crawl" and record.status == "failed"
+        doomed = [folder for folder in sorted(workspace.root.glob("store/*/*/*")) if folder not in named]
+        ended = {
+            record.item
+            for record in kept.values()
+            if record.stage == "crawl" and record.reason in ("", "permanent", "policy")
         }
+        listed = {entry.entry.item for node in nodes for entry in node.entries}
         doomed += [
-            folder for folder in (workspace.root / "partial").iterdir() if folder.name not in unfinished
+            folder
+            for folder in sorted(workspace.root.glob("partial/*"))
+            if folder.name in ended or (unlisted and folder.name not in listed)
         ]
+        doomed += sorted(workspace.root.glob("tmp/*"))
         freed = Freed(len(doomed), sum(_size(folder) for folder in doomed), len(dropped))
         if not dry_run:
             # The ledger first: a kill in between leaves folders without a name, never names without a folder.
             ledger.compact(record for record in ledger if _place(record) in kept)
             for folder in doomed:
-                shutil.rmtree(folder)
+                shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+            for item in workspace.root.glob("store/*/*"):
+                with suppress(OSError):  # it is not empty
+                    item.rmdir()
             workspace.clear_tmp()
             workspace.publish(manifests.views(workspace, nodes))
     return freed
@@ -67,11 +78,7 @@ def _place(record: Record) -> tuple[str, str, str]:
     return record.stage, record.item, record.key
 
 
-def _artefacts(workspace: Workspace) -> list[Path]:
-    return sorted(path for path in (workspace.root / "store").glob("*/*/*") if path.is_dir())
-
-
-def _size(folder: Path) -> int:
-    return sum(
-        path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.stat().st_nlink <= 2
-    )
+def _size(path: Path) -> int:
+    """Bytes that come free; a file with more names than the store's and the view's stays under the others."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file() and file.stat().st_nlink <= 2)

@@ -29,6 +29,17 @@ _BYTES_PER_S = {
 }
 """Disk per second of media, measured on ../shared/data and the demo; for plans only."""
 
+_NEXT = {
+    "resolve": ("crawl",),
+    "crawl": ("filter",),
+    "filter": ("resample",),
+    "resample": ("separate", "keypoints"),
+    "separate": ("transcribe",),
+    "transcribe": ("window",),
+    "keypoints": ("window",),
+}
+"""What waits for a stage's result."""
+
 _CPU_STAGES = ("filter", "resample", "separate", "transcribe", "keypoints")
 
 
@@ -40,7 +51,6 @@ class StageState:
     done: int = 0
     failed: int = 0
     to_do: int = 0
-    to_do_s: float = 0.0
     cpu_s: float = 0.0
 
 
@@ -102,7 +112,7 @@ def survey(workspace: Workspace) -> Survey:
     """How far a workspace has come under the recipe and sources it was last built with."""
     sources, recipe = manifests.remembered(workspace)
     ledger = Ledger(workspace.ledger_path)
-    nodes, missing = _walk(workspace, ledger, sources, recipe, Selection())
+    nodes, new, again = _walk(workspace, ledger, sources, recipe, Selection())
     states = {name: StageState(name) for name in NAMES}
     found = Survey(list(states.values()), len(sources))
     for record in manifests.records(nodes):
@@ -113,8 +123,10 @@ def survey(workspace: Workspace) -> Survey:
             found.failures.append(record)
         else:
             state.done += 1
-    for job in missing:
+    for job in new + again:
         states[job.stage].to_do += 1
+    for job in again:  # its result is lost
+        states[job.stage].done -= 1
     for take in manifests.takes(nodes):
         found.takes[take.decision.status] += 1
         found.reasons.update(take.decision.reasons)
@@ -127,67 +139,76 @@ def survey(workspace: Workspace) -> Survey:
 def plan(
     workspace: Workspace, sources: Sequence[Source], recipe: Recipe, selection: Selection, workers: int
 ) -> Plan:
-    """What a build would run. Work that follows from work not done yet is estimated, assuming all of it is usable."""
+    """What a build would run.
+
+    Work that follows from work not done yet is estimated: each video one take, each take usable, and each
+    result another than an earlier recipe gave.
+    """
     ledger = Ledger(workspace.ledger_path)
-    nodes, missing = _walk(workspace, ledger, sources, recipe, selection)
+    nodes, new, again = _walk(workspace, ledger, sources, recipe, selection)
     lengths = [
         entry.crawl.facts["media"]["duration_s"] or 0.0 for entry in manifests.videos(nodes) if entry.crawl
     ]
     typical_s = sum(lengths) / len(lengths) if lengths else _UNKNOWN_VIDEO_S
-    rates = _rates(ledger)
-    jobs: Counter[str] = Counter()
+    ahead: dict[tuple[str, str], float] = {}
+    for jobs_, follow in ((again, False), (new, True)):
+        for job in jobs_:
+            seconds = typical_s if job.stage in ("resolve", "crawl") else job.cost
+            for name in _following(job.stage, recipe, selection) if follow else [job.stage]:
+                ahead[name, job.item] = seconds
+    jobs = Counter(name for name, _ in ahead)
     media_s: defaultdict[str, float] = defaultdict(float)
-    assumed = 0
-    wanted = [name for name in _CPU_STAGES if recipe.separate.method != "none" or name != "separate"]
-    for job in missing:
-        if job.stage == "resolve":
-            assumed += 1
-            jobs["crawl"] += "crawl" in selection.stages
-        jobs[job.stage] += 1
-        if job.stage in ("resolve", "crawl"):
-            assumed += job.stage == "crawl"
-            media_s["crawl"] += typical_s
-            following, seconds = wanted, typical_s
-        else:
-            following = (
-                wanted[wanted.index(job.stage) :] if job.stage in ("filter", "resample") else [job.stage]
-            )
-            seconds = job.cost
-        for name in following:
-            if name in selection.stages and name in _CPU_STAGES:
-                media_s[name] += seconds
-                jobs[name] += name != job.stage
+    for (name, _), seconds in ahead.items():
+        if name == "crawl" or name in _CPU_STAGES:
+            media_s[name] += seconds
+    rates = _rates(ledger)
     return Plan(
         jobs={name: jobs[name] for name in NAMES if jobs[name]},
         media_s=dict(media_s),
         cpu_s=sum(media_s[name] * rates[name] for name in media_s if name in _CPU_STAGES),
         workers=workers,
         disk_bytes=round(sum(media_s[name] * _BYTES_PER_S.get(name, 0) for name in media_s)),
-        assumed_videos=assumed,
+        assumed_videos=sum(job.stage in ("resolve", "crawl") for job in new),
     )
+
+
+def _following(name: str, recipe: Recipe, selection: Selection) -> list[str]:
+    """A stage and those that a build would run after it."""
+    found = [name]
+    for each in found:
+        for after in _NEXT.get(each, ()):
+            if after == "separate" and recipe.separate.method == "none":
+                after = "transcribe"
+            if after in selection.stages and after not in found:
+                found.append(after)
+    return found
 
 
 def _walk(
     workspace: Workspace, ledger: Ledger, sources: Sequence[Source], recipe: Recipe, selection: Selection
-) -> tuple[list[SourceNode], list[Job]]:
-    """The state of all sources, and the jobs that could run now."""
-    missing: dict[tuple[str, str, str], Job] = {}
+) -> tuple[list[SourceNode], list[Job], list[Job]]:
+    """The state of all sources; the jobs that could run now, and of those done once, the ones to run again.
+
+    What runs again is taken to give the same, so that nothing else runs because of it.
+    """
+    new: dict[tuple[str, str, str], Job] = {}
+    again: dict[tuple[str, str, str], Job] = {}
 
     def ask(job: Job) -> Record | None:
         record = ledger.find(job.stage, job.item, job.key)
-        stale = record is not None and (
-            record.stage in selection.refresh
-            or (record.status == "failed" and record.reason in selection.retry)
-        )
-        if record is None or stale:
-            if job.stage in selection.stages:
-                missing[job.stage, job.item, job.key] = job
+        if record is not None and selection.counts(record, workspace):
+            return record
+        if job.stage not in selection.stages:
             return None
+        if record is None or record.status == "failed":
+            new[job.stage, job.item, job.key] = job
+            return None
+        again[job.stage, job.item, job.key] = job
         return record
 
     flow = Flow(workspace, recipe)
     nodes = [flow.source(source, ask) for source in sources]
-    return nodes, list(missing.values())
+    return nodes, list(new.values()), list(again.values())
 
 
 def _rates(ledger: Ledger) -> dict[str, float]:

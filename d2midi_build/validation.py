@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 from d2midi_build import clock, manifests, tables
 from d2midi_build.digests import sha256_file
 from d2midi_build.errors import SchemaError
+from d2midi_build.ledger import Ledger
 from d2midi_build.workspace import Workspace
 
 _MEDIA = {"video.mp4": "video_sha256", "audio.flac": "audio_sha256", "original.flac": "original_sha256"}
@@ -34,7 +36,8 @@ def validate(workspace: Workspace, *, deep: bool = False) -> list[Problem]:
     ----------
     workspace : Workspace
     deep : bool
-        Also read every media file and compare its SHA-256.
+        Also read every file that the ledger names, the media and the tables behind the manifests, and compare
+        its SHA-256 with the one it had when it was made.
     """
     found: dict[str, pa.Table] = {}
     problems: list[Problem] = []
@@ -49,8 +52,13 @@ def validate(workspace: Workspace, *, deep: bool = False) -> list[Problem]:
     if len(found) < len(manifests.NAMES):
         return problems
     problems += _missing_parents(found)
-    problems += _lengths(found)
-    problems += _files(workspace, found["clips"], deep=deep)
+    problems += _counts(found)
+    problems += _clips(found["clips"])
+    problems += _notes(found["notes"], found["clips"])
+    problems += _windows(found["windows"], found["clips"])
+    problems += _files(workspace, found)
+    if deep:
+        problems += _changed(workspace, found)
     return problems
 
 
@@ -65,6 +73,7 @@ def _repeated_keys(name: str, table: pa.Table) -> Iterator[Problem]:
 
 def _missing_parents(found: dict[str, pa.Table]) -> Iterator[Problem]:
     for child, parent, column in (
+        ("videos", "sources", "source_id"),
         ("takes", "videos", "video_id"),
         ("clips", "takes", "take_id"),
         ("stems", "clips", "clip_id"),
@@ -76,51 +85,111 @@ def _missing_parents(found: dict[str, pa.Table]) -> Iterator[Problem]:
             yield Problem(child, value, f"{column} is not in table {parent}")
 
 
-def _lengths(found: dict[str, pa.Table]) -> Iterator[Problem]:
-    n_frames: dict[str, int] = {}
-    for clip in found["clips"].to_pylist():
-        n_frames[clip["clip_id"]] = clip["n_frames"]
+def _counts(found: dict[str, pa.Table]) -> Iterator[Problem]:
+    """Rows that another table says there are."""
+    for parent, child, column in (
+        ("videos", "takes", "video_id"),
+        ("clips", "notes", "clip_id"),
+        ("clips", "windows", "clip_id"),
+    ):
+        there = Counter(found[child].column(column).to_pylist())
+        for row in found[parent].select([column, f"n_{child}"]).to_pylist():
+            said, name = row[f"n_{child}"] or 0, row[column]
+            if said != there[name]:
+                yield Problem(parent, name, f"n_{child} is {said}, table {child} has {there[name]}")
+
+
+def _clips(clips: pa.Table) -> Iterator[Problem]:
+    for clip in clips.select(["clip_id", "n_frames", "n_samples"]).to_pylist():
         if clip["n_samples"] != clock.frames_to_samples(clip["n_frames"]):
             yield Problem(
                 "clips", clip["clip_id"], f"{clip['n_samples']} samples for {clip['n_frames']} frames"
             )
-    last = found["notes"].group_by("clip_id").aggregate([("onset_s", "min"), ("offset_s", "max")])
-    for row in last.to_pylist():
-        end_s = clock.frame_time_s(n_frames.get(row["clip_id"], 0))
-        if row["onset_s_min"] < 0 or row["offset_s_max"] > end_s:
-            yield Problem("notes", row["clip_id"], f"notes lie outside the clip's {end_s} s")
-    for row in found["windows"].select(["clip_id", "start_frame", "n_frames"]).to_pylist():
-        if not 0 <= row["start_frame"] <= n_frames.get(row["clip_id"], 0) - row["n_frames"]:
-            yield Problem("windows", f"{row['clip_id']}/{row['start_frame']}", "reaches beyond its clip")
 
 
-def _files(workspace: Workspace, clips: pa.Table, *, deep: bool) -> Iterator[Problem]:
-    for clip in clips.to_pylist():
+def _notes(notes: pa.Table, clips: pa.Table) -> Iterator[Problem]:
+    end_s = {
+        clip["clip_id"]: clock.frame_time_s(clip["n_frames"])
+        for clip in clips.select(["clip_id", "n_frames"]).to_pylist()
+    }
+    columns = [notes.column(name).to_pylist() for name in ("clip_id", "note", "onset_s", "offset_s", "pitch")]
+    for clip_id, note, onset_s, offset_s, pitch in zip(*columns, strict=True):
+        row = f"{clip_id}/{note}"
+        if not 0 <= onset_s <= offset_s <= end_s.get(clip_id, offset_s):
+            yield Problem(
+                "notes", row, f"{onset_s} to {offset_s} s is not inside its clip of {end_s.get(clip_id)} s"
+            )
+        if pitch < 0:
+            yield Problem("notes", row, f"pitch {pitch} is not 0 to 127")
+
+
+def _windows(windows: pa.Table, clips: pa.Table) -> Iterator[Problem]:
+    n_frames = dict(zip(*(clips.column(name).to_pylist() for name in ("clip_id", "n_frames")), strict=True))
+    columns = [windows.column(name).to_pylist() for name in ("clip_id", "start_frame", "n_frames")]
+    for clip_id, start, length in zip(*columns, strict=True):
+        whole = n_frames.get(clip_id, start + length)
+        if not 0 <= start <= whole - length:
+            yield Problem(
+                "windows", f"{clip_id}/{start}", f"{length} frames reach beyond its clip of {whole} frames"
+            )
+
+
+def _files(workspace: Workspace, found: dict[str, pa.Table]) -> Iterator[Problem]:
+    """Files that a row speaks of."""
+    wanted = [
+        (row["file"], row["video_id"]) for row in found["videos"].select(["file", "video_id"]).to_pylist()
+    ]
+    wanted += [
+        (row["file"], row["clip_id"]) for row in found["stems"].select(["file", "clip_id"]).to_pylist()
+    ]
+    for clip in found["clips"].select(["clip_id", "n_frames", "status"]).to_pylist():
         name = clip["clip_id"]
         if clip["status"] != "done":
             continue
-        for file, column in _MEDIA.items():
-            path = workspace.root / "clips" / name / file
-            if not path.is_file():
-                yield Problem(
-                    _below(workspace, path), name, "missing: `d2midi build` links it again from the store"
-                )
-            elif deep and sha256_file(path) != clip[column]:
-                yield Problem(_below(workspace, path), name, f"changed since it was made ({column} differs)")
+        wanted += [(f"clips/{name}/{file}", name) for file in _MEDIA] + [(f"midi/{name}.mid", name)]
         path = workspace.root / "frames" / f"{name}.parquet"
         try:
-            frames = pq.ParquetFile(path)
-            tables.check("frames", frames.schema_arrow.empty_table())
-            if frames.metadata.num_rows != clip["n_frames"]:
-                yield Problem(
-                    _below(workspace, path),
-                    name,
-                    f"{frames.metadata.num_rows} rows for {clip['n_frames']} frames",
-                )
+            with pq.ParquetFile(path) as frames:
+                tables.check("frames", frames.schema_arrow.empty_table())
+                n_rows = frames.metadata.num_rows
+            if n_rows != clip["n_frames"]:
+                yield Problem(_below(workspace, path), name, f"{n_rows} rows for {clip['n_frames']} frames")
+        except FileNotFoundError:
+            wanted.append((_below(workspace, path), name))
         except (OSError, pa.ArrowInvalid, SchemaError) as error:
             yield Problem(_below(workspace, path), name, str(error))
-        if not (workspace.root / "midi" / f"{name}.mid").is_file():
-            yield Problem(f"midi/{name}.mid", name, "missing: `d2midi build` links it again from the store")
+    for file, row in wanted:
+        if not (workspace.root / file).is_file():
+            yield Problem(file, row, "missing: `d2midi build` links it again from the store")
+
+
+def _changed(workspace: Workspace, found: dict[str, pa.Table]) -> Iterator[Problem]:
+    """Files whose bytes are not those that were made."""
+    digests: dict[tuple[int, int], str] = {}
+
+    def digest(path: Path) -> str:
+        state = path.stat()
+        place = (state.st_dev, state.st_ino)  # a file in the store and its name for people are read once
+        if place not in digests:
+            digests[place] = sha256_file(path)
+        return digests[place]
+
+    for record in Ledger(workspace.ledger_path):
+        folder = workspace.artefact(record.stage, record.item, record.key)
+        for file, made in record.files.items() if folder.is_dir() else ():
+            there = (folder / file).is_file()
+            if not there or digest(folder / file) != made:
+                yield Problem(
+                    _below(workspace, folder / file),
+                    record.item,
+                    f"{'changed since it was made (sha256 differs)' if there else 'missing'}: delete the folder "
+                    f"{_below(workspace, folder)} and run `d2midi build`",
+                )
+    for clip in found["clips"].to_pylist():
+        for file, column in _MEDIA.items():
+            path = workspace.root / "clips" / clip["clip_id"] / file
+            if path.is_file() and digest(path) != clip[column]:
+                yield Problem(_below(workspace, path), clip["clip_id"], f"{column} in table clips differs")
 
 
 def _below(workspace: Workspace, path: Path) -> str:
