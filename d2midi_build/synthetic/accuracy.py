@@ -13,17 +13,18 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import minimize_scalar
 
 from d2midi_build.clock import FPS
-from d2midi_build.synthetic.anatomy import LANDMARKS, Array
+from d2midi_build.motion.skeleton import BODY_NAMES
+from d2midi_build.synthetic.anatomy import Array
 
 JOINTS: Final = tuple(
-    LANDMARKS.index(f"{side}_{name}")
+    BODY_NAMES.index(f"{side}_{name}")
     for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
     for side in ("left", "right")
 )
 """The 12 joints that are scored; left and right alternate."""
 
-_SHOULDERS: Final = (LANDMARKS.index("left_shoulder"), LANDMARKS.index("right_shoulder"))
-_HIPS: Final = (LANDMARKS.index("left_hip"), LANDMARKS.index("right_hip"))
+_SHOULDERS: Final = (BODY_NAMES.index("left_shoulder"), BODY_NAMES.index("right_shoulder"))
+_HIPS: Final = (BODY_NAMES.index("left_hip"), BODY_NAMES.index("right_hip"))
 
 
 def pck(pred_xy: Array, true_xy: Array, alpha: float = 0.1) -> float:

@@ -16,6 +16,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from d2midi_build.motion.skeleton import BODY_NAMES
+
 Array = npt.NDArray[np.float64]
 
 FINGERS: Final = ("index", "middle", "ring", "pinky")
@@ -92,43 +94,6 @@ BONES, PARENTS, REST = _bones()
 
 BONE: Final[dict[str, int]] = {name: i for i, name in enumerate(BONES)}
 
-LANDMARKS: Final = (
-    "nose",
-    "left_eye_inner",
-    "left_eye",
-    "left_eye_outer",
-    "right_eye_inner",
-    "right_eye",
-    "right_eye_outer",
-    "left_ear",
-    "right_ear",
-    "mouth_left",
-    "mouth_right",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_pinky",
-    "right_pinky",
-    "left_index",
-    "right_index",
-    "left_thumb",
-    "right_thumb",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-    "left_heel",
-    "right_heel",
-    "left_foot_index",
-    "right_foot_index",
-)
-"""MediaPipe Pose's 33 landmarks, in its order."""
-
 # Limb landmarks are the joints the bones turn about (BlazePose's annotators mark joint centres; its 3D
 # comes from fits of the GHUM body model); the others are points of the skin.
 _LANDMARKS_LEFT: Final[dict[str, tuple[str, tuple[float, float, float]]]] = {
@@ -155,7 +120,7 @@ _NOSE: Final = ("head", (0.0, 1.583, 0.108))
 def _attach() -> tuple[npt.NDArray[np.int64], Array]:
     bones: list[int] = []
     places: list[tuple[float, float, float]] = []
-    for name in LANDMARKS:
+    for name in BODY_NAMES:
         right = "right" in name
         key = name.replace("left_", "").replace("right_", "").replace("_left", "").replace("_right", "")
         bone, (x, y, z) = _NOSE if key == "nose" else _LANDMARKS_LEFT[key]

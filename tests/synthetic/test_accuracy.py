@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from d2midi_build.clock import FPS
+from d2midi_build.motion.skeleton import BODY_NAMES
 from d2midi_build.synthetic.accuracy import JOINTS, left_right_swap_rate, motion_lag_ms, pa_mpjpe_cm, pck
-from d2midi_build.synthetic.anatomy import LANDMARKS, Array
+from d2midi_build.synthetic.anatomy import Array
 from d2midi_build.synthetic.dancer import choreograph
 from d2midi_build.synthetic.render import Camera
 
@@ -30,9 +31,9 @@ def _figure() -> Array:
 def test_pck_counts_joints_within_a_tenth_of_the_torso() -> None:
     true = _figure()
     pred = true.copy()
-    pred[0, LANDMARKS.index("left_wrist")] += (6, 8)  # exactly 10: in
-    pred[0, LANDMARKS.index("right_knee")] += (6.1, 8)  # just over: out
-    pred[0, LANDMARKS.index("nose")] += 500  # not scored
+    pred[0, BODY_NAMES.index("left_wrist")] += (6, 8)  # exactly 10: in
+    pred[0, BODY_NAMES.index("right_knee")] += (6.1, 8)  # just over: out
+    pred[0, BODY_NAMES.index("nose")] += 500  # not scored
     assert pck(pred, true) == pytest.approx(11 / 12)
     assert pck(pred, true, alpha=0.09) == pytest.approx(10 / 12)
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from d2midi_build.clock import FPS
-from d2midi_build.synthetic.anatomy import BONE, LANDMARKS, PARENTS, REST, Array
+from d2midi_build.motion.skeleton import BODY_NAMES
+from d2midi_build.synthetic.anatomy import BONE, PARENTS, REST, Array
 from d2midi_build.synthetic.dancer import choreograph
 from d2midi_build.synthetic.render import Camera, render
 
 TIMES = np.arange(30 * FPS) / FPS
-AT = {name: i for i, name in enumerate(LANDMARKS)}
+AT = {name: i for i, name in enumerate(BODY_NAMES)}
 
 
 def _angle_deg(landmarks: Array, a: str, b: str, c: str) -> Array:
