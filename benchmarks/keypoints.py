@@ -2,11 +2,10 @@
 
     python benchmarks/keypoints.py --video CLIP.mp4 [--frames 200] [--json]
 
-- tracker: CPU time per frame of ``HolisticTracker`` over that of a loop that only calls ``process``;
-  both pinned to one core, in turns, each with a graph of its own (bar: at most 1.05).
-- workers: frames per second of two processes, each pinned to a core of its own, over those of one pinned
-  plain loop (bar: at least 1.8). By wall time, which other load on the machine spoils, and by the CPU
-  time the workers were given, which shows what two cores would do if both were free.
+CPU time per frame of ``HolisticTracker`` over that of a loop that only calls ``process``; both pinned to
+one core, in turns, each with a graph of its own (bar: at most 1.05).
+
+``benchmarks/engine.py`` measures the whole stage in the engine, with two workers.
 
 Without ``--video`` the frames are those of a drawn dancer with known joints.
 """
@@ -15,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import statistics
 import time
@@ -103,46 +101,6 @@ def compare(frames: Frames, repeats: int) -> dict[str, Any]:
     }
 
 
-def _work(core: int, loop: Callable[[Frames], None], frames: Frames, gate: Any, spans: Any) -> None:
-    os.sched_setaffinity(0, {core})
-    loop(frames[:5])  # imports, page cache
-    gate.wait()
-    start_s, start_cpu_s = time.monotonic(), time.process_time()
-    loop(frames)
-    spans.put((start_s, time.monotonic(), time.process_time() - start_cpu_s))
-
-
-def frames_per_s(loop: Callable[[Frames], None], frames: Frames, cores: list[int]) -> tuple[float, float]:
-    """Frames per wall second, and per CPU second of a worker, of one process per core over equal clips."""
-    context = multiprocessing.get_context("spawn")
-    gate, queue = context.Barrier(len(cores)), context.Queue()
-    workers = [context.Process(target=_work, args=(core, loop, frames, gate, queue)) for core in cores]
-    for worker in workers:
-        worker.start()
-    spans = [queue.get(timeout=600) for _ in workers]
-    for worker in workers:
-        worker.join()
-    wall_s = max(end for _, end, _ in spans) - min(start for start, _, _ in spans)
-    return len(cores) * len(frames) / wall_s, sum(len(frames) / cpu_s for _, _, cpu_s in spans)
-
-
-def scale(frames: Frames, repeats: int) -> dict[str, Any]:
-    """Two pinned workers over one pinned plain loop, in turns; by wall time and by CPU time."""
-    cores = sorted(os.sched_getaffinity(0))[:2]
-    if len(cores) < 2:
-        return {"workers_over_plain": None, "workers_over_plain_by_cpu": None}
-    pairs = [
-        (frames_per_s(plain_loop, frames, cores[:1]), frames_per_s(tracker_loop, frames, cores))
-        for _ in range(repeats)
-    ]
-    return {
-        "plain_frames_per_s": statistics.median(one[0] for one, _ in pairs),
-        "two_workers_frames_per_s": statistics.median(two[0] for _, two in pairs),
-        "workers_over_plain": statistics.median(two[0] / one[0] for one, two in pairs),
-        "workers_over_plain_by_cpu": statistics.median(two[1] / one[1] for one, two in pairs),
-    }
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -157,7 +115,6 @@ def main() -> None:
         "frames": len(frames),
         "size": f"{frames[0].shape[1]}x{frames[0].shape[0]}",
         **compare(frames, options.repeats),
-        **scale(frames, options.repeats),
     }
     if options.json:
         print(json.dumps(found))
