@@ -153,6 +153,7 @@ def build(
         On Ctrl-C, after the manifests were brought up to date.
     """
     started = time.monotonic()
+    Flow(Workspace(root), recipe)  # says what the recipe names and is not there, before the workspace remembers it
     workspace = Workspace.create(root)
     with workspace.lock(), _disk_trouble_told(workspace):
         workspace.clear_tmp()

@@ -37,6 +37,7 @@ def diagnose(folder: Path) -> list[Finding]:
         _models("keypoints", "mediapipe"),
         _models("filter", "people detector"),
         _models("transcribe", "basic-pitch"),
+        _transcribers(),
         _demucs(),
         _disk(folder),
         Finding(
@@ -48,7 +49,7 @@ def diagnose(folder: Path) -> list[Finding]:
 
 
 def _python() -> Finding:
-    version = platform.python_version()
+    version = f"d2midi {importlib.metadata.version('d2midi')}, Python {platform.python_version()}"
     usual = sys.platform == "linux" and (3, 11) <= sys.version_info[:2] <= (3, 12)
     return Finding(
         "python",
@@ -101,6 +102,12 @@ def _models(stage_name: str, what: str) -> Finding:
     except (D2midiError, OSError, ImportError) as error:
         return Finding(what, "error", f"model files are missing ({error}): install d2midi again")
     return Finding(what, "ok", f"{len(digests)} model files")
+
+
+def _transcribers() -> Finding:
+    from d2midi_build.transcribers.base import transcriber_names
+
+    return Finding("transcribers", "ok", ", ".join(transcriber_names()))
 
 
 def _demucs() -> Finding:

@@ -67,7 +67,8 @@ def remembered(workspace: Workspace) -> tuple[list[Source], Recipe]:
         recipe = Recipe.load(workspace.recipe_path)
     except (FileNotFoundError, ValueError) as error:
         raise WorkspaceError(
-            f"{workspace.root} does not say what it was built from: run `d2midi build --source LIST -w {workspace.root}`"
+            f"{workspace.root} does not say what it was built from: run "
+            f"`d2midi build --source LIST -w {workspace.root}`"
         ) from error
     return [
         Source(**(source | {"path": Path(source["path"]) if source["path"] else None})) for source in raw

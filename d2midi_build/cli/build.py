@@ -64,6 +64,8 @@ def build(
         chosen = chosen.with_field("transcribe.transcriber", transcriber)
     names: tuple[str, ...] = NAMES
     if until is not None:
+        if only:
+            raise UsageError("--until and --only exclude each other: give one of them")
         if until not in NAMES:
             raise UsageError(f"no stage is called {until}; stages: {', '.join(NAMES)}")
         names = NAMES[: NAMES.index(until) + 1]

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def demo(
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for the videos, the list and the workspace.")
+        Path,
+        typer.Option("--out", help="Folder for the videos, the list and the workspace.", file_okay=False),
     ] = Path("d2midi-demo"),
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed: other dances and songs.")] = 0,
     workers: WorkersOption = None,

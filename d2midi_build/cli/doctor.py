@@ -17,7 +17,7 @@ def doctor(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption =
 
     findings = diagnose(workspace)
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings]))
+        typer.echo(json.dumps({"findings": [asdict(finding) for finding in findings]}))
     else:
         for finding in findings:
             typer.echo(f"{finding.state:<8} {finding.name:<16} {finding.text}")

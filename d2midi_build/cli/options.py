@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 WorkspaceOption = Annotated[
-    Path, typer.Option("-w", "--workspace", help="Folder of the dataset in the making.", show_default=True)
+    Path,
+    typer.Option(
+        "-w", "--workspace", help="Folder of the dataset in the making.", show_default=True, file_okay=False
+    ),
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")
@@ -35,5 +38,15 @@ SourceOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def to_write(path: Path) -> Path:
+    """Check a file that a command will write at its end, before its work is done."""
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}; make it first")
+    return path
+
 
 DEFAULT_WORKSPACE = Path("d2midi-workspace")

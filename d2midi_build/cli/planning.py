@@ -35,8 +35,8 @@ def print_plan(
         typer.echo(f"  {name:<10} {count:>7} {'items' if stage(name).unit == 'items' else 'clips or videos'}"
                    + (f", {seconds / 3600:.2f} h of media" if seconds else ""))  # fmt: skip
     typer.echo(
-        f"About {planned.cpu_s / 3600:.2f} CPU hours, {planned.wall_s / 3600:.2f} h with {workers} workers, downloads not "
-        f"counted; about {planned.disk_bytes / 1e9:.2f} GB of disk."
+        f"About {planned.cpu_s / 3600:.2f} CPU hours, {planned.wall_s / 3600:.2f} h with {workers} workers, downloads "
+        f"not counted; about {planned.disk_bytes / 1e9:.2f} GB of disk."
     )
     if planned.assumed_videos:
         typer.echo(f"The length of {planned.assumed_videos} videos is not known yet: their share is a guess.")

@@ -8,14 +8,17 @@ from typing import Annotated
 
 import typer
 
-from d2midi_build.cli.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
+from d2midi_build.cli.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, to_write
 
 
 def preview(
     clip: Annotated[
         str, typer.Argument(help="A clip's id, the beginning of it, or its number in the table (from 1).")
     ],
-    out: Annotated[Path, typer.Option("--out", help="The video to write (.mp4); replaced if it exists.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="The video to write (.mp4); replaced if it exists.", callback=to_write),
+    ],
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
 ) -> None:

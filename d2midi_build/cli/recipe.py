@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from d2midi_build.cli.options import JsonOption
+from d2midi_build.cli.options import JsonOption, to_write
 
 app = typer.Typer(no_args_is_help=True, help="Show or write the recipe: every knob of a build.")
 
@@ -28,7 +28,7 @@ def show(
 
 @app.command()
 def init(
-    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("recipe.toml"),
+    path: Annotated[Path, typer.Argument(help="File to write.", callback=to_write)] = Path("recipe.toml"),
     force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
 ) -> None:
     """Write the default recipe to a file to change and give to `d2midi build --recipe`."""

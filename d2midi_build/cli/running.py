@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from d2midi_build.recipe import Recipe
     from d2midi_build.sources.lists import Source
 
+_LISTED = 20
+"""Most lines that the summary of a build says about what was turned away."""
+
 
 def read_options(
     workspace: Path, source: list[str] | None, recipe: Path | None, workers: int | None
@@ -97,12 +100,9 @@ def summary_data(summary: Summary, workspace: Path) -> dict[str, Any]:
         "rejected_for": dict(Counter(reason for take in takes for reason in take.decision.reasons)),
         "clips": sum(take.complete for take in takes),
         "windows": sum(take.records["window"].facts["n_windows"] for take in takes if take.complete),
-        "failed": {
-            reason: count
-            for reason, count in sorted(
-                Counter(record.reason for record in found if record.status == "failed").items()
-            )
-        },
+        "failed": dict(
+            sorted(Counter(record.reason for record in found if record.status == "failed").items())
+        ),
         "waiting": summary.waiting,
         "seconds": round(summary.wall_s, 1),
     }
@@ -119,12 +119,21 @@ def print_summary(summary: Summary, workspace: Path) -> None:
         f"({', '.join(f'{count} {status}' for status, count in sorted(data['takes'].items())) or 'none'}) -> "
         f"{data['clips']} clips -> {data['windows']} windows   [{ran} jobs in {data['seconds']} s]"
     )
-    for take in manifests.takes(summary.sources):
-        if take.decision.reasons:
-            typer.echo(f"  {take.decision.status:<7} {take.take_id}: {take.decision.explanation}")
-    for record in manifests.records(summary.sources):
-        if record.status == "failed":
-            typer.echo(f"  failed  {record.stage} {record.item} ({record.reason}): {record.message}")
+    turned_away = [
+        f"  {take.decision.status:<7} {take.take_id}: {take.decision.explanation}"
+        for take in manifests.takes(summary.sources)
+        if take.decision.reasons
+    ] + [
+        f"  failed  {record.stage} {record.item} ({record.reason}): {record.message}"
+        for record in manifests.records(summary.sources)
+        if record.status == "failed"
+    ]
+    for line in turned_away[:_LISTED]:
+        typer.echo(line)
+    if len(turned_away) > _LISTED:
+        typer.echo(
+            f"  ... and {len(turned_away) - _LISTED} more: d2midi status -w {workspace}, and the tables takes and sources"
+        )
     if "transient" in data["failed"]:
         typer.echo(f"Try the transient failures again: d2midi retry --reason transient -w {workspace}")
     if summary.waiting:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from d2midi_build.cli.options import to_write
+
 app = typer.Typer(no_args_is_help=True, help="Write a source table from the names of a known dataset.")
 
 
@@ -20,7 +22,9 @@ def aist(
     where: Annotated[
         Path, typer.Argument(help="A folder of AIST videos, or a text file with a name per line.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Table to write: .csv or .parquet.")] = Path("aist.csv"),
+    out: Annotated[
+        Path, typer.Option("--out", help="Table to write: .csv or .parquet.", callback=to_write)
+    ] = Path("aist.csv"),
     camera: Annotated[
         list[int] | None,
         typer.Option("--camera", help="Cameras to take, 1 to 10; default: 1, the frontal one."),

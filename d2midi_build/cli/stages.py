@@ -41,7 +41,10 @@ def _command(name: str, text: str) -> Callable[..., None]:
         names = ("resolve", "crawl") if name == "crawl" else (name,)
         running.run(workspace, sources, chosen, Selection(names), quiet=quiet, as_json=as_json)
 
-    command.__doc__ = f"{text}\n\nRuns this stage alone, for every item whose earlier stages are done; `d2midi build` runs them all."
+    command.__doc__ = (
+        f"{text}\n\nRuns this stage alone, for every item whose earlier stages are done; "
+        "`d2midi build` runs them all."
+    )
     return command
 
 

@@ -22,11 +22,13 @@ def status(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption =
         typer.echo(json.dumps(found.to_data()))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
     table = Table(
-        title=f"{workspace}: {found.n_sources} sources, {found.n_windows} windows ({found.unique_hours:.2f} h of clips)"
+        title=f"{escape(str(workspace))}: {found.n_sources} sources, {found.n_windows} windows "
+        f"({found.unique_hours:.2f} h of clips)"
     )
     for heading in ("stage", "done", "failed", "to do", "CPU h"):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
@@ -44,6 +46,7 @@ def status(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption =
             f"failed: {record.stage} {record.item} ({record.reason}) {record.message}",
             highlight=False,
             soft_wrap=True,
+            markup=False,
         )
         if record.tool_message:
             console.print(f"    {record.tool_message.strip()}", highlight=False, soft_wrap=True, markup=False)

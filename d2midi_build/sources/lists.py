@@ -13,6 +13,7 @@ import io
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -244,8 +245,13 @@ def _source(row: Mapping[str, str], folder: Path, origin: str) -> Source:
         return Source(source_id(address), address, "url", None, origin=origin, extra=extra, **known)
     if _SCHEME.match(path):
         raise SourceListError(f"{origin}: the path '{path}' is a URL; write it in the column 'url'")
+    if "\0" in url + path:
+        raise SourceListError(f"{origin}: holds a NUL byte, which no path has; is this a list at all?")
     written = PurePosixPath(url or path).as_posix()
-    absolute = (folder / (url or path)).expanduser().absolute()
+    absolute = folder / (url or path)
+    with suppress(RuntimeError):  # "~draft.mp4" is a file, not the home of a user draft.mp4
+        absolute = absolute.expanduser()
+    absolute = absolute.absolute()
     return Source(source_id(written), written, "file", absolute, origin=origin, extra=extra, **known)
 
 

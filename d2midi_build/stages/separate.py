@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from d2midi_build import clock
 from d2midi_build.digests import sha256_file
+from d2midi_build.errors import UsageError
 from d2midi_build.stages.base import Made, Stage, Work
 
 
@@ -23,6 +25,12 @@ def _demucs_digests(model: str, folder: str) -> dict[str, str]:
 def _models(params: Mapping[str, Any]) -> dict[str, str]:
     if params["separate.method"] != "demucs":
         return {}
+    if importlib.util.find_spec("demucs") is None:
+        raise UsageError('separate.method = "demucs" needs the package: uv sync --extra demucs')
+    if not params["separate.demucs_folder"]:
+        raise UsageError(
+            'separate.method = "demucs" needs the folder of your weights: set separate.demucs_folder in the recipe'
+        )
     return _demucs_digests(params["separate.demucs_model"], params["separate.demucs_folder"])
 
 
