@@ -1,0 +1,36 @@
+"""Turn dance videos into a dataset of paired 3D motion and multi-instrument MIDI.
+
+The names below are the public API; everything else may change without notice.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from d2midi_build.build import Selection, Summary
+    from d2midi_build.errors import D2midiError
+    from d2midi_build.recipe import Recipe
+    from d2midi_build.sources.lists import read_sources
+
+__all__ = ["D2midiError", "Recipe", "Selection", "Summary", "read_sources"]
+
+_HOMES = {
+    "D2midiError": "errors",
+    "Recipe": "recipe",
+    "Selection": "build",
+    "Summary": "build",
+    "read_sources": "sources.lists",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that the package itself is imported at once."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
