@@ -214,13 +214,12 @@ class Flow:
         self, name: str, item: str, depends: dict[str, Any], inputs: dict[str, Any], seconds: float = 1.0
     ) -> Job:
         described = stage(name)
-        hints = {hint: self._recipe.field(hint) for hint in described.hints}
         return Job(
             stage=name,
             item=item,
             key=described.key(self._recipe, depends),
             function="d2midi_build.stages.base:run_job",
-            params=described.params(self._recipe) | hints,
+            params=described.params(self._recipe),
             inputs=inputs,
             out="",
             cost=seconds if described.unit == "s" else 1.0,

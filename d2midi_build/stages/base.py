@@ -88,9 +88,10 @@ class Stage:
     run : callable
         ``Work -> Made``; raises ``ItemError`` for an item that cannot be processed.
     models : callable
-        From the fields read to digests of the model files used; part of the key.
+        From the fields given to digests of the model files used; part of the key.
     hints : tuple of str
-        Recipe fields passed on that say how, not what (timeouts, proxies); not part of the key.
+        Recipe fields passed on that are no part of the key: how, not what (timeouts, proxies), or where
+        models lie, whose digests are.
     needs : Needs
         What it asks of the machine.
     """
@@ -106,8 +107,8 @@ class Stage:
     needs: Needs = field(default_factory=Needs)
 
     def params(self, recipe: Recipe) -> dict[str, Any]:
-        """Values of the fields read."""
-        return {name: recipe.field(name) for name in self.reads}
+        """Values of the fields a job is given."""
+        return {name: recipe.field(name) for name in self.reads + self.hints}
 
     def key(self, recipe: Recipe, depends: Mapping[str, Any]) -> str:
         """Digest of everything the result depends on.
@@ -119,8 +120,9 @@ class Stage:
         depends : dict
             Digests of inputs and the facts that enter the result; plain data.
         """
-        params = self.params(recipe)
-        return sha256_data([self.name, self.version, params, dict(depends), self.models(params)])
+        read = {name: recipe.field(name) for name in self.reads}
+        models = self.models(self.params(recipe))
+        return sha256_data([self.name, self.version, read, dict(depends), models])
 
 
 def stage(name: str) -> Stage:

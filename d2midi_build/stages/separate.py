@@ -56,7 +56,8 @@ def _run(work: Work) -> Made:
 STAGE = Stage(
     name="separate",
     version=1,
-    reads=("separate.method", "separate.demucs_model", "separate.demucs_folder"),
+    reads=("separate.method", "separate.demucs_model"),
+    hints=("separate.demucs_folder",),
     unit="s",
     cpu_per_unit=0.2,
     run=_run,
