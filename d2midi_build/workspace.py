@@ -117,7 +117,7 @@ class Workspace:
 
     def artefact(self, stage: str, item: str, key: str) -> Path:
         """Folder of what a stage made from an item under a key."""
-        return self.root / "store" / stage / item / key[:_KEY_CHARS]
+        return Path(self.root, "store", stage, item, key[:_KEY_CHARS])
 
     def partial(self, item: str) -> Path:
         """Folder for downloads of an item that survive a kill."""

@@ -132,7 +132,8 @@ def print_summary(summary: Summary, workspace: Path) -> None:
         typer.echo(line)
     if len(turned_away) > _LISTED:
         typer.echo(
-            f"  ... and {len(turned_away) - _LISTED} more: d2midi status -w {workspace}, and the tables takes and sources"
+            f"  ... and {len(turned_away) - _LISTED} more: d2midi status -w {workspace}, "
+            "and the tables takes and sources"
         )
     if "transient" in data["failed"]:
         typer.echo(f"Try the transient failures again: d2midi retry --reason transient -w {workspace}")

@@ -15,7 +15,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import maximum_filter1d
 
 from d2midi_build.music.notes import Notes
 
@@ -113,6 +112,9 @@ def drum_features(
     levels : np.ndarray, shape (n, 3)
         Energy just after, in the ranges of kick, snare and hi-hat.
     """
+    # Here, since it takes a third of a second, which a build with nothing to do can save.
+    from scipy.ndimage import maximum_filter1d
+
     energy = _band_energy(audio, sample_rate_hz)
     loud = max(float(np.percentile(energy.sum(axis=1), 95)), _SILENCE)
     level = np.log10(energy / loud + _FLOOR) - np.log10(_FLOOR)

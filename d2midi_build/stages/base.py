@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,7 @@ class Stage:
         return sha256_data([self.name, self.version, read, dict(depends), models])
 
 
+@cache
 def stage(name: str) -> Stage:
     """A stage by its name; imports its module and nothing heavy."""
     found: Stage = importlib.import_module(f"d2midi_build.stages.{name}").STAGE

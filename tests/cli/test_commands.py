@@ -207,6 +207,15 @@ def test_a_failure_is_named_to_people_whatever_its_name(run: Run, failed: Path) 
         assert ended.code == (1 if command == "build" else 0)
 
 
+def test_a_summary_of_many_failures_stays_short(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("".join(f"{number}.mp4\n" for number in range(25)))
+    ended = run("build", "--source", "list.txt", "--until", "crawl", "--quiet")
+    assert ended.code == 1
+    assert ended.out.count("failed  crawl") == 20
+    assert "and 5 more: d2midi status" in ended.out
+    assert run("status").out.count("failed: crawl") == 25
+
+
 def test_recipes_are_written_read_and_printed(run: Run, tmp_path: Path) -> None:
     assert run("recipe", "init").code == 0
     assert run("recipe", "init").code == 2
