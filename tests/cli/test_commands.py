@@ -128,7 +128,7 @@ WRONG: list[tuple[str, tuple[str, ...]]] = [
     ("build list.txt", ("unexpected extra argument", "--help")),
     ("buidl", ("Did you mean 'build'",)),
     *((f"{name} --source none.txt", ("none.txt", "no such file")) for name in ("crawl", "filter", "window")),
-    *((f"{name} --workers many", ("--workers", "valid integer")) for name in ("resample", "separate", "transcribe", "retry")),
+    *((f"{name} --workers many", ("--workers", "valid integer")) for name in ("resample", "separate", "retry")),
     *((name, ("--source urls.txt",)) for name in ("crawl", "keypoints", "retry")),
     *((f"{name} -w none", ("none is no workspace", "d2midi build")) for name in ("status", "gc", "validate")),
     *((f"{name} -w file", ("--workspace", "file")) for name in ("status", "gc", "validate", "doctor", "retry")),
