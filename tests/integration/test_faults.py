@@ -102,7 +102,9 @@ class _CrashingEngine(LocalEngine):
         super().submit(job)
 
 
-def test_an_item_that_crashes_its_worker_is_quarantined_alone(tmp_path: Path, dances: Path, recipe: Recipe) -> None:
+def test_an_item_that_crashes_its_worker_is_quarantined_alone(
+    tmp_path: Path, dances: Path, recipe: Recipe
+) -> None:
     root = tmp_path / "workspace"
     sources = list(read_sources(dances / "list.txt"))
     summary = build(
@@ -129,7 +131,9 @@ def test_two_builds_at_once_are_refused(workspace: Path, dances: Path, recipe: R
 @contextmanager
 def mounted(folder: Path, options: str) -> Iterator[None]:
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True
+    )
     if done.returncode:
         pytest.skip(f"cannot mount here: {done.stderr.strip()}")
     try:
@@ -161,10 +165,14 @@ def test_a_full_disk_stops_clearly_and_more_room_lets_it_go_on(
 
 def test_too_little_room_is_said_before_anything_starts(tmp_path: Path, dances: Path, recipe: Recipe) -> None:
     with pytest.raises(WorkspaceError, match=r"run\.min_free_gb = 1000000"):
-        build(list(read_sources(dances / "list.txt")), tmp_path / "w", recipe.with_field("run.min_free_gb", 1e6))
+        build(
+            list(read_sources(dances / "list.txt")), tmp_path / "w", recipe.with_field("run.min_free_gb", 1e6)
+        )
 
 
-def test_a_read_only_workspace_is_said_clearly(tmp_path: Path, dances: Path, recipe: Recipe, workspace: Path) -> None:
+def test_a_read_only_workspace_is_said_clearly(
+    tmp_path: Path, dances: Path, recipe: Recipe, workspace: Path
+) -> None:
     disk = tmp_path / "disk"
     with mounted(disk, "size=200M"):
         shutil.copytree(workspace, disk / "workspace")
@@ -175,7 +183,15 @@ def test_a_read_only_workspace_is_said_clearly(tmp_path: Path, dances: Path, rec
 
 
 def test_a_build_prints_one_json_object(workspace: Path, dances: Path, recipe_file: Path) -> None:
-    command = [sys.executable, "-c", "from d2midi_build.cli import main; main()", "build", "--json", "-w", str(workspace)]
+    command = [
+        sys.executable,
+        "-c",
+        "from d2midi_build.cli import main; main()",
+        "build",
+        "--json",
+        "-w",
+        str(workspace),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     data = json.loads(done.stdout)
