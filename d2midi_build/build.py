@@ -153,7 +153,9 @@ def build(
         On Ctrl-C, after the manifests were brought up to date.
     """
     started = time.monotonic()
-    Flow(Workspace(root), recipe)  # says what the recipe names and is not there, before the workspace remembers it
+    Flow(
+        Workspace(root), recipe
+    )  # says what the recipe names and is not there, before the workspace remembers it
     workspace = Workspace.create(root)
     with workspace.lock(), _disk_trouble_told(workspace):
         workspace.clear_tmp()
@@ -327,22 +329,9 @@ class _Run:
             elif classify(outcome.tool_message).blocked:
                 verdict = "blocked"
             self._gate.finished(site_of(job.inputs["url"]), verdict, retry_after_s(outcome.tool_message))
-        record = Record(
-            stage=job.stage,
-            item=job.item,
-            key=job.key,
-            status=outcome.status,
-            reason=outcome.reason,
-            message=outcome.message,
-            tool_message=outcome.tool_message,
-            traceback=outcome.traceback,
-            files=outcome.files,
-            facts=outcome.facts,
-            made_by=outcome.made_by,
-            cpu_s=round(outcome.cpu_s, 3),
-            wall_s=round(outcome.wall_s, 3),
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
+        ended = {name: value for name, value in vars(outcome).items() if name != "disk_full"}
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        record = Record(job.stage, job.item, job.key, at=at, **ended)
         out = Path(job.out)
         if outcome.files:
             self._workspace.commit(out, job.stage, job.item, job.key)

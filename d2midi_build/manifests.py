@@ -22,6 +22,7 @@ from d2midi_build.flow import EntryNode, SourceNode, TakeNode
 from d2midi_build.ledger import Record
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source
+from d2midi_build.stages.resample import FACTS as CLIP_FACTS
 from d2midi_build.workspace import Workspace
 
 NAMES = ("sources", "videos", "takes", "clips", "stems", "notes", "windows")
@@ -257,21 +258,7 @@ def _clip_row(take: TakeNode) -> dict[str, Any]:
         "clip_id": take.take_id,
         "take_id": take.take_id,
         "video_id": take.video_id,
-        "source_start_s": facts.get("source_start_s", take.start_s),
-        **{
-            name: facts.get(name, 0)
-            for name in (
-                "n_frames",
-                "n_samples",
-                "width",
-                "height",
-                "original_rate_hz",
-                "original_channels",
-                "original_samples",
-                "audio_padded_s",
-                "video_offset_ms",
-            )
-        },
+        **{name: facts.get(name, 0) for name in CLIP_FACTS},
         "video_sha256": files.get("video.mp4", ""),
         "audio_sha256": files.get("audio.flac", ""),
         "original_sha256": files.get("original.flac", ""),

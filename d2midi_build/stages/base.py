@@ -14,7 +14,7 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,7 @@ def run_job(job: Job, report: Report, state: dict[str, Any]) -> Outcome:
             traceback=traceback.format_exc(),
             disk_full=full,
         )
-    return Outcome(**{**vars(outcome), "cpu_s": _cpu_s() - cpu, "wall_s": time.monotonic() - started})
+    return replace(outcome, cpu_s=round(_cpu_s() - cpu, 3), wall_s=round(time.monotonic() - started, 3))
 
 
 def _empty(folder: Path) -> None:

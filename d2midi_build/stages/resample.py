@@ -6,7 +6,7 @@ from pathlib import Path
 
 from d2midi_build.stages.base import Made, Stage, Work
 
-_FACTS = (
+FACTS = (
     "n_frames",
     "n_samples",
     "width",
@@ -15,10 +15,10 @@ _FACTS = (
     "original_channels",
     "original_samples",
     "source_start_s",
-    "picture_shift_ms",
     "video_offset_ms",
     "audio_padded_s",
 )
+"""Fields of ``ClipInfo`` that the ledger keeps; columns of table ``clips``."""
 
 
 def _run(work: Work) -> Made:
@@ -36,7 +36,7 @@ def _run(work: Work) -> Made:
         crf=work.params["resample.crf"],
     )
     np.save(work.out / "timing.npy", clip.source_times_s)
-    facts = {name: getattr(clip, name) for name in _FACTS}
+    facts = {name: getattr(clip, name) for name in FACTS}
     return Made(facts | {"media_s": end_s - start_s}, {"ffmpeg": clip.ffmpeg_version})
 
 
