@@ -24,11 +24,11 @@ from pathlib import Path
 import numpy as np
 
 from d2midi_build import manifests
-from d2midi_build.build import build
 from d2midi_build.digests import sha256_data, sha256_file
 from d2midi_build.engine.base import Job
 from d2midi_build.flow import Flow
 from d2midi_build.ledger import Ledger, Record
+from d2midi_build.pipeline import build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
 from d2midi_build.synthetic.band import compose, render

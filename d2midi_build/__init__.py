@@ -1,5 +1,8 @@
 """Turn dance videos into a dataset of paired 3D motion and multi-instrument MIDI.
 
+    from d2midi_build import Recipe, build, read_sources
+    build(list(read_sources("urls.txt")), Path("workspace"), Recipe())
+
 The names below are the public API; everything else may change without notice.
 """
 
@@ -9,18 +12,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from d2midi_build.build import Selection, Summary
     from d2midi_build.errors import D2midiError
+    from d2midi_build.pipeline import Selection, Summary, build
     from d2midi_build.recipe import Recipe
     from d2midi_build.sources.lists import read_sources
 
-__all__ = ["D2midiError", "Recipe", "Selection", "Summary", "read_sources"]
+__all__ = ["D2midiError", "Recipe", "Selection", "Summary", "build", "read_sources"]
 
 _HOMES = {
     "D2midiError": "errors",
     "Recipe": "recipe",
-    "Selection": "build",
-    "Summary": "build",
+    "Selection": "pipeline",
+    "Summary": "pipeline",
+    "build": "pipeline",
     "read_sources": "sources.lists",
 }
 

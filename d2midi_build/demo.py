@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from d2midi_build import clock, tables
-from d2midi_build.build import Listener, build
 from d2midi_build.digests import sha256_data
+from d2midi_build.pipeline import Listener, build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from d2midi_build import clock, manifests
-from d2midi_build.build import Selection
 from d2midi_build.engine.base import Job
 from d2midi_build.flow import Flow, SourceNode
 from d2midi_build.ledger import Ledger, Record
+from d2midi_build.pipeline import Selection
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source
 from d2midi_build.stages.base import NAMES, stage

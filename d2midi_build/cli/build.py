@@ -54,9 +54,9 @@ def build(
 
     - `d2midi build --source urls.txt --plan`
     """
-    from d2midi_build.build import Selection
     from d2midi_build.cli import running
     from d2midi_build.errors import UsageError
+    from d2midi_build.pipeline import Selection
     from d2midi_build.stages.base import NAMES
 
     sources, chosen = running.read_options(workspace, source, recipe, workers)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from d2midi_build.build import Selection
+from d2midi_build.pipeline import Selection
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from d2midi_build.build import Listener, Silent
 from d2midi_build.engine.base import Event, Job
 from d2midi_build.ledger import Record
+from d2midi_build.pipeline import Listener, Silent
 from d2midi_build.stages.base import stage
 
 _PLAIN_EVERY_S = 10.0

@@ -39,8 +39,8 @@ def retry(
 
     A plain `build` leaves failures as they are. Without --reason only transient ones (network, rate limits) are tried.
     """
-    from d2midi_build.build import Selection
     from d2midi_build.cli import running
+    from d2midi_build.pipeline import Selection
 
     sources, recipe = running.read_options(workspace, None, None, workers)
     reasons = tuple(each.value for each in reason or [Reason.transient])

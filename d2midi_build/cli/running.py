@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from d2midi_build.build import Selection, Summary
+    from d2midi_build.pipeline import Selection, Summary
     from d2midi_build.recipe import Recipe
     from d2midi_build.sources.lists import Source
 
@@ -61,8 +61,8 @@ def run(
     as_json: bool,
 ) -> None:
     """Build, show progress, print the summary; ends the process with exit code 1 if anything failed."""
-    from d2midi_build.build import build
     from d2midi_build.cli.progress import listener
+    from d2midi_build.pipeline import build
 
     with stoppable(), listener(quiet=quiet or as_json) as heard:
         summary = build(sources, workspace, recipe, selection, listener=heard)

@@ -34,8 +34,8 @@ def _command(name: str, text: str) -> Callable[..., None]:
         quiet: QuietOption = False,
         as_json: JsonOption = False,
     ) -> None:
-        from d2midi_build.build import Selection
         from d2midi_build.cli import running
+        from d2midi_build.pipeline import Selection
 
         sources, chosen = running.read_options(workspace, source, recipe, workers)
         names = ("resolve", "crawl") if name == "crawl" else (name,)

@@ -13,8 +13,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from d2midi_build.build import Selection, build
 from d2midi_build.cli import app, main
+from d2midi_build.pipeline import Selection, build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
 

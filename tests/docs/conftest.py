@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from d2midi_build import manifests
-from d2midi_build.build import build
+from d2midi_build.pipeline import build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
 from tests.docs.pages import DOCS, blocks

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d2midi_build.build import Selection, Summary, build
+from d2midi_build.pipeline import Selection, Summary, build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
 from d2midi_build.synthetic.band import compose, render

@@ -13,10 +13,10 @@ import pytest
 import soundfile
 
 from d2midi_build import clock, tables, validation
-from d2midi_build.build import Selection, Summary
 from d2midi_build.flow import Flow
 from d2midi_build.ledger import Ledger
 from d2midi_build.manifests import remembered
+from d2midi_build.pipeline import Selection, Summary
 from d2midi_build.recipe import Recipe, field_names
 from d2midi_build.workspace import Workspace
 
@@ -180,7 +180,7 @@ def test_refresh_and_retry_run_what_they_name(workspace: Path, again: Build) -> 
 
 
 def test_only_and_until(tmp_path: Path, dances: Path, recipe: Recipe) -> None:
-    from d2midi_build.build import build
+    from d2midi_build.pipeline import build
     from d2midi_build.sources.lists import read_sources
 
     sources = list(read_sources(dances / "dance-1.mp4"))

@@ -16,8 +16,8 @@ import imageio_ffmpeg
 import pytest
 
 from d2midi_build import tables, validation
-from d2midi_build.build import Selection, Summary, build
 from d2midi_build.ledger import Ledger
+from d2midi_build.pipeline import Selection, Summary, build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
 from d2midi_build.workspace import Workspace

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from d2midi_build.build import build
 from d2midi_build.engine.base import Engine, Event, Finished, Job
 from d2midi_build.media.ffmpeg import DECODE_LOGGER
+from d2midi_build.pipeline import build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
 from d2midi_build.stages.base import run_job

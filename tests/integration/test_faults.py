@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from d2midi_build import validation
-from d2midi_build.build import Selection, Summary, build
 from d2midi_build.engine.base import Job
 from d2midi_build.engine.local import LocalEngine
 from d2midi_build.errors import WorkspaceError
 from d2midi_build.ledger import Ledger
+from d2midi_build.pipeline import Selection, Summary, build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
 from d2midi_build.workspace import Workspace

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from d2midi_build import validation
-from d2midi_build.build import Selection, Summary, build
 from d2midi_build.errors import WorkspaceLocked
 from d2midi_build.garbage import Freed, collect
 from d2midi_build.ledger import Ledger, Record
+from d2midi_build.pipeline import Selection, Summary, build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
 from d2midi_build.workspace import Workspace

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from d2midi_build.build import Selection, Summary, build
+from d2midi_build.pipeline import Selection, Summary, build
 from d2midi_build.plan import plan, survey
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source, read_sources

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from d2midi_build import validation
-from d2midi_build.build import Summary, build
+from d2midi_build.pipeline import Summary, build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
 from d2midi_build.workspace import Workspace

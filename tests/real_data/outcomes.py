@@ -20,8 +20,8 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from d2midi_build.build import Summary, build
 from d2midi_build.ledger import Ledger
+from d2midi_build.pipeline import Summary, build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
 from d2midi_build.workspace import Workspace

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 
 from d2midi_build import clock
-from d2midi_build.build import Summary
 from d2midi_build.ledger import Ledger
+from d2midi_build.pipeline import Summary
 from d2midi_build.validation import validate
 from d2midi_build.workspace import Workspace
 from tests.real_data.outcomes import (
