@@ -6,7 +6,6 @@ through: two dancers, no sound, a still picture, and an address where nothing is
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -125,34 +124,27 @@ def run(folder: Path, seed: int, workers: int | None = None, listener: Listener 
         Hears how the build goes.
     """
     started = time.monotonic()
-    make_videos(folder / "web", seed, workers)
+    state = sha256_data([_VERSION, seed, [asdict(cast) for cast in CASTS]])[:8]
+    make_videos(folder / "web" / state, seed, workers)
     workspace = folder / "workspace"
     # The site is this process: no need to be gentle with it.
     recipe = Recipe().with_field("crawl.sleep_s", 0.0).with_field("crawl.sleep_requests_s", 0.0)
-    if workers:
-        recipe = recipe.with_field("run.workers", workers)
     with _served(folder / "web", folder / "urls.txt") as address:
-        urls = [f"{address}/{cast.name}{cast.suffix}" for cast in CASTS]
+        urls = [f"{address}/{state}/{cast.name}{cast.suffix}" for cast in CASTS]
         lines = ["# Written by `d2midi demo`: videos that it made and serves while it runs.", *urls]
         (folder / "urls.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         sources = list(read_sources(folder / "urls.txt"))
-        build(sources, workspace, recipe, listener=listener)
+        build(sources, workspace, recipe, workers=workers, listener=listener)
     return compare(workspace, seed, time.monotonic() - started)
 
 
 def make_videos(web: Path, seed: int, workers: int | None = None) -> None:
-    """Draw and play every source that exists into a folder; what is there for this seed stays."""
+    """Draw and play every source that exists into a folder of this seed's own; what is there stays."""
     web.mkdir(parents=True, exist_ok=True)
-    made = web / "made.json"
-    state = sha256_data([_VERSION, seed, [asdict(cast) for cast in CASTS]])
-    with suppress(FileNotFoundError, ValueError):
-        if json.loads(made.read_text())["state"] == state:
-            return
-    casts = [cast for cast in CASTS if cast.exists]
+    casts = [cast for cast in CASTS if cast.exists and not (web / f"{cast.name}{cast.suffix}").exists()]
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         list(pool.map(partial(_make_video, web, seed), casts))
-    made.write_text(json.dumps({"state": state}))
 
 
 def _truth(cast: Cast, seed: int) -> tuple[list[Any], Any]:

@@ -10,17 +10,17 @@
     └── ItemError                  one item cannot be processed; the run goes on
         ├── TransientError         trying again later may help (network, rate limit, full disk)
         ├── PermanentError         trying again will not help (removed, corrupt, no such stream)
-        ├── PolicyError            allowed by neither the recipe nor the site (private, too long, licence)
-        └── CrashError             the worker process died or hung on this item
+        └── PolicyError            the recipe or the site does not allow it (private, too long, licence)
 
-An ``ItemError`` becomes a ledger record of status ``failed`` whose ``reason`` is the class's ``reason``.
+An ``ItemError`` becomes a ledger record of status ``failed`` whose ``reason`` is the class's ``reason``. A worker
+that dies or hangs on an item raises nothing; its record says ``crash``.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-Reason = Literal["transient", "permanent", "policy", "crash"]
+Reason = Literal["transient", "permanent", "policy"]
 
 
 class D2midiError(Exception):
@@ -90,9 +90,3 @@ class PolicyError(ItemError):
     """The recipe or the site does not allow it."""
 
     reason = "policy"
-
-
-class CrashError(ItemError):
-    """The worker process died or hung."""
-
-    reason = "crash"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from d2midi_build import manifests
+from d2midi_build.engine.base import Job
 from d2midi_build.flow import Flow
 from d2midi_build.ledger import Ledger, Record
 from d2midi_build.workspace import Workspace
@@ -37,13 +38,19 @@ def collect(workspace: Workspace, *, unlisted: bool = False, dry_run: bool = Fal
     with workspace.lock(), Ledger(workspace.ledger_path, writable=not dry_run) as ledger:
         sources, recipe = manifests.remembered(workspace)
         flow = Flow(workspace, recipe)
-        nodes = [
-            flow.source(source, lambda job: ledger.find(job.stage, job.item, job.key)) for source in sources
-        ]
+        newest = {(record.stage, record.item): record for record in ledger}
+
+        def found(job: Job) -> Record | None:
+            record = ledger.find(job.stage, job.item, job.key)
+            if record is None and job.inputs.get("kind") == "file":
+                # A local file that was moved, touched or lies on a drive that is away: what it gave stays.
+                return newest.get((job.stage, job.item))
+            return record
+
+        nodes = [flow.source(source, found) for source in sources]
         kept = {_place(record): record for record in manifests.records(nodes)}
         if not unlisted:
             served = {(record.stage, record.item) for record in kept.values()}
-            newest = {(record.stage, record.item): record for record in ledger}
             kept |= {_place(record): record for where, record in newest.items() if where not in served}
         dropped = [record for record in ledger if _place(record) not in kept]
         named = {workspace.artefact(*_place(record)) for record in kept.values() if record.files}

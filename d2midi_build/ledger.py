@@ -22,7 +22,8 @@ from typing import Any, Literal
 
 from d2midi_build.errors import WorkspaceError
 
-Status = Literal["done", "rejected", "failed"]
+Status = Literal["done", "failed", "void"]
+"""``void``: what an earlier record of the same key names is about to be replaced."""
 
 _log = logging.getLogger(__name__)
 
@@ -166,4 +167,5 @@ class Ledger:
 
 
 def _encode(record: Record) -> bytes:
-    return json.dumps(asdict(record), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    text = json.dumps(asdict(record), ensure_ascii=False, separators=(",", ":"))
+    return text.encode(errors="backslashreplace") + b"\n"

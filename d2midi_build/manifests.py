@@ -30,6 +30,9 @@ NAMES = ("sources", "videos", "takes", "clips", "stems", "notes", "windows")
 _VERSION = 1
 """Raised whenever the same records would give other rows."""
 
+_FOR_PEOPLE = ("at", "cpu_s", "wall_s", "traceback")
+"""Fields of records that no table holds."""
+
 _VIEWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "resample": ("clips/{id}/{file}", (".mp4", ".flac")),
     "separate": ("stems/{id}/{file}", (".flac",)),
@@ -78,12 +81,16 @@ def remembered(workspace: Workspace) -> tuple[list[Source], Recipe]:
 
 def publish(workspace: Workspace, sources: Sequence[SourceNode], recipe: Recipe) -> None:
     """Bring manifests and view folders up to date."""
+    found = sorted(records(sources), key=lambda record: (record.stage, record.item, record.key))
     state = sha256_data(
         [
             _VERSION,
             recipe.model_dump(mode="json", exclude={"run"}),
             [asdict(node.source) | {"path": ""} for node in sources],
-            sorted({(record.stage, record.item, record.key, record.status) for record in records(sources)}),
+            [
+                {name: value for name, value in vars(record).items() if name not in _FOR_PEOPLE}
+                for record in found
+            ],
         ]
     )
     for name in NAMES:
@@ -272,7 +279,11 @@ def _clip_row(take: TakeNode) -> dict[str, Any]:
         "failed_stage": failure.stage if failure else "",
         "reason": failure.reason if failure else "",
         "message": failure.message if failure else "",
-        **_provenance(clip),
+        "stage_key": clip.key,
+        "made_by": json.dumps(
+            {name: {"key": record.key, **record.made_by} for name, record in take.records.items()},
+            sort_keys=True,
+        ),
         "time_base": _CLIP_TIME,
     }
 

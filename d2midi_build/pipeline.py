@@ -10,6 +10,7 @@ import errno
 import logging
 import shutil
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from d2midi_build.crawl.sites import SiteGate, site_of
 from d2midi_build.engine.base import Engine, Event, Finished, Job
 from d2midi_build.engine.local import LocalEngine
 from d2midi_build.errors import UsageError, WorkspaceError
-from d2midi_build.flow import Entry, EntryNode, Flow, SourceNode, TakeNode
+from d2midi_build.flow import Entry, Flow, SourceNode, TakeNode
 from d2midi_build.ledger import Ledger, Record
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source
@@ -54,9 +55,6 @@ class Listener(Protocol):
     def finished(self, job: Job, record: Record) -> None:
         """A job ended and is recorded."""
 
-    def note(self, text: str) -> None:
-        """Something a person should know."""
-
 
 class Silent:
     """A listener that says nothing."""
@@ -64,7 +62,6 @@ class Silent:
     def queued(self, job: Job) -> None: ...
     def event(self, event: Event) -> None: ...
     def finished(self, job: Job, record: Record) -> None: ...
-    def note(self, text: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -90,14 +87,16 @@ class Selection:
         unknown = sorted({*self.stages, *self.refresh} - {*NAMES})
         if unknown:
             raise UsageError(f"no stage is called {', '.join(unknown)}; stages: {', '.join(NAMES)}")
+        if idle := sorted({*self.refresh} - {*self.stages}):
+            raise UsageError(f"cannot refresh {', '.join(idle)}: --until or --only leaves it out")
 
     def counts(self, record: Record, workspace: Workspace) -> bool:
         """Whether a record from before this run still holds."""
-        if record.stage in self.refresh:
+        if record.stage in self.refresh or record.status == "void":
             return False
         if record.status == "failed":
             return record.reason not in self.retry
-        return not record.files or workspace.artefact(record.stage, record.item, record.key).is_dir()
+        return workspace.holds(record.stage, record.item, record.key, record.files)
 
 
 @dataclass
@@ -125,6 +124,7 @@ def build(
     recipe: Recipe,
     selection: Selection = Selection(),
     *,
+    workers: int | None = None,
     listener: Listener | None = None,
     make_engine: Callable[[Workspace, Recipe], Engine] | None = None,
 ) -> Summary:
@@ -140,6 +140,8 @@ def build(
         What to do.
     selection : Selection
         Which stages run, and which old records do not count.
+    workers : int, optional
+        Processes of this run, instead of the recipe's ``run.workers``; not remembered.
     listener : Listener, optional
         Hears what happens.
     make_engine : callable, optional
@@ -161,6 +163,8 @@ def build(
         workspace.clear_tmp()
         manifests.remember(workspace, sources, recipe)
         with Ledger(workspace.ledger_path, writable=True) as ledger:
+            if workers is not None:
+                recipe = recipe.with_field("run.workers", workers)
             run = _Run(
                 workspace, ledger, recipe, sources, selection, listener or Silent(), make_engine or _local
             )
@@ -207,12 +211,10 @@ class _Run:
         self._engine: Engine | None = None
         # The order of starts never reaches a result, so any seed will do.
         self._gate = SiteGate(recipe.crawl, np.random.default_rng(0), time.monotonic)
-        self._at_gate: list[Job] = []
+        self._at_gate: dict[str, deque[Job]] = {}
         self._pending: dict[_Place, dict[str, Callable[[], None]]] = {}
         self._fresh: set[_Place] = set()
         self._walking: tuple[str, Callable[[], None]] = ("", lambda: None)
-        self._source_nodes: dict[str, SourceNode] = {}
-        self._entry_nodes: dict[tuple[str, str], EntryNode] = {}
         self._space_checked = 0.0
         self.ran: dict[str, dict[str, int]] = {}
         self.waiting = 0
@@ -224,8 +226,8 @@ class _Run:
         while self._at_gate or (self._engine is not None and self._engine.unfinished):
             wait_s = self._open_gate()
             if self._engine is None or not self._engine.unfinished:
-                if wait_s > _LONGEST_IDLE_WAIT_S:
-                    self.waiting = len(self._at_gate)
+                if wait_s > _LONGEST_IDLE_WAIT_S and all(self._gate.closed(site) for site in self._at_gate):
+                    self.waiting = sum(len(jobs) for jobs in self._at_gate.values())
                     return
                 time.sleep(min(wait_s, _WAIT_S))
                 continue
@@ -243,23 +245,21 @@ class _Run:
         self._workspace.clear_tmp()
 
     def nodes(self) -> list[SourceNode]:
-        """The state of every source as last walked."""
-        for (source_id, _), entry in sorted(self._entry_nodes.items()):
-            self._source_nodes[source_id].entries.append(entry)
-        self._entry_nodes.clear()
-        return [
-            self._source_nodes[source.source_id]
-            for source in self._sources
-            if source.source_id in self._source_nodes
-        ]
+        """The state of every source, as the ledger has it: also of what this run did not come to."""
+
+        def found(job: Job) -> Record | None:
+            record = self._ledger.find(job.stage, job.item, job.key)
+            held = record is not None and Selection().counts(record, self._workspace)
+            return record if held else None
+
+        return [self._flow.source(source, found) for source in self._sources]
 
     # A finished job makes only the part of the graph that waited for it be walked again: a source, a video
     # or a take. Each walk is named, so that one that waits for two jobs is not walked twice for each.
 
     def _walk_source(self, source: Source) -> None:
         self._walking = (f"source {source.source_id}", lambda: self._walk_source(source))
-        resolve, entries = self._flow.entries(source, self._ask)
-        self._source_nodes[source.source_id] = SourceNode(source, resolve)
+        _, entries = self._flow.entries(source, self._ask)
         for entry in entries:
             self._walk_entry(entry)
 
@@ -267,7 +267,6 @@ class _Run:
         name = f"entry {entry.source.source_id} {entry.item}"
         self._walking = (name, lambda: self._walk_entry(entry))
         node = self._flow.entry(entry, self._ask)
-        self._entry_nodes[entry.source.source_id, entry.item] = node
         for take in node.takes:
             self._walk_take(name, take)
 
@@ -286,7 +285,7 @@ class _Run:
             self._pending[place] = dict([self._walking])
             self._listener.queued(job)
             if job.needs.network and job.inputs.get("kind") != "file":
-                self._at_gate.append(job)
+                self._at_gate.setdefault(site_of(job.inputs["url"]), deque()).append(job)
             else:
                 self._submit(job)
         return None
@@ -300,19 +299,15 @@ class _Run:
 
     def _open_gate(self) -> float:
         """Submit the downloads whose site is ready; seconds until the next one may be."""
-        now = time.monotonic()
-        wait_s = _WAIT_S if not self._at_gate else float("inf")
-        held = []
-        for job in self._at_gate:
-            site = site_of(job.inputs["url"])
-            ready_at = self._gate.ready_at(site)
-            if ready_at <= now:
+        wait_s = float("inf")
+        for site, jobs in list(self._at_gate.items()):
+            while jobs and (wait := self._gate.ready_at(site) - time.monotonic()) <= 0:
                 self._gate.started(site)
-                self._submit(job)
+                self._submit(jobs.popleft())
+            if jobs:
+                wait_s = min(wait_s, wait)
             else:
-                held.append(job)
-                wait_s = min(wait_s, ready_at - now)
-        self._at_gate = held
+                del self._at_gate[site]
         return wait_s
 
     def _finish(self, end: Finished) -> None:
@@ -333,6 +328,10 @@ class _Run:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         record = Record(job.stage, job.item, job.key, at=at, **ended)
         out = Path(job.out)
+        earlier = self._ledger.find(job.stage, job.item, job.key)
+        if earlier is not None and earlier.status == "done":
+            # Its files are about to be replaced: a kill in between must not leave it describing the new ones.
+            self._ledger.append(replace(earlier, status="void"))
         if outcome.files:
             self._workspace.commit(out, job.stage, job.item, job.key)
         else:

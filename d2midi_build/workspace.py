@@ -20,7 +20,7 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -119,6 +119,15 @@ class Workspace:
         """Folder of what a stage made from an item under a key."""
         return Path(self.root, "store", stage, item, key[:_KEY_CHARS])
 
+    def holds(self, stage: str, item: str, key: str, files: Iterable[str]) -> bool:
+        """Whether everything a record names is still there."""
+        wanted = set(files)
+        try:
+            with os.scandir(self.artefact(stage, item, key)) as found:
+                return wanted <= {entry.name for entry in found}
+        except FileNotFoundError:
+            return not wanted
+
     def partial(self, item: str) -> Path:
         """Folder for downloads of an item that survive a kill."""
         return self.root / "partial" / item
@@ -179,7 +188,7 @@ def link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        shutil.copyfile(source, target)
+        shutil.copy2(source, target)
 
 
 def _link(target: Path, path: Path) -> None:
@@ -195,7 +204,7 @@ def _link(target: Path, path: Path) -> None:
 def _same_copy(path: Path, target: Path) -> bool:
     """Whether ``path`` is a copy made where hard links are not possible."""
     here, there = path.stat(), target.stat()
-    return here.st_dev != there.st_dev and here.st_size == there.st_size and here.st_mtime >= there.st_mtime
+    return (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
 
 
 def _sync_folder(folder: Path) -> None:

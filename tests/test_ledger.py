@@ -61,9 +61,8 @@ def test_a_damaged_line_in_the_middle_costs_only_itself(
 def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l", writable=True)
     ledger.close()
-    ledger._handle = Path("/dev/full").open(
-        "ab", buffering=0
-    )  # a file whose every write fails as on a full disk
+    # A file whose every write fails as on a full disk.
+    ledger._handle = Path("/dev/full").open("ab", buffering=0)  # noqa: SIM115
     with pytest.raises(WorkspaceError, match="No space left"):
         ledger.append(record("a"))
     with pytest.raises(WorkspaceError, match="reading only"):

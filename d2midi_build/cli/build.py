@@ -59,7 +59,7 @@ def build(
     from d2midi_build.pipeline import Selection
     from d2midi_build.stages.base import NAMES
 
-    sources, chosen = running.read_options(workspace, source, recipe, workers)
+    sources, chosen = running.read_options(workspace, source, recipe)
     if transcriber is not None:
         chosen = chosen.with_field("transcribe.transcriber", transcriber)
     names: tuple[str, ...] = NAMES
@@ -73,6 +73,6 @@ def build(
     if plan:
         from d2midi_build.cli.planning import print_plan
 
-        print_plan(workspace, sources, chosen, selection, as_json=as_json)
+        print_plan(workspace, sources, chosen, selection, workers, as_json=as_json)
         return
-    running.run(workspace, sources, chosen, selection, quiet=quiet, as_json=as_json)
+    running.run(workspace, sources, chosen, selection, workers, quiet=quiet, as_json=as_json)

@@ -15,14 +15,20 @@ from d2midi_build.sources.lists import Source
 
 
 def print_plan(
-    workspace: Path, sources: list[Source], recipe: Recipe, selection: Selection, *, as_json: bool
+    workspace: Path,
+    sources: list[Source],
+    recipe: Recipe,
+    selection: Selection,
+    workers: int | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Print what a build would run, how long and how much disk it would take."""
     from d2midi_build.plan import plan
     from d2midi_build.stages.base import stage
     from d2midi_build.workspace import Workspace
 
-    workers = recipe.run.workers or len(os.sched_getaffinity(0))
+    workers = workers or recipe.run.workers or len(os.sched_getaffinity(0))
     planned = plan(Workspace(workspace), sources, recipe, selection, workers)
     if as_json:
         typer.echo(json.dumps(asdict(planned) | {"wall_s": planned.wall_s}))

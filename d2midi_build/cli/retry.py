@@ -42,6 +42,6 @@ def retry(
     from d2midi_build.cli import running
     from d2midi_build.pipeline import Selection
 
-    sources, recipe = running.read_options(workspace, None, None, workers)
+    sources, recipe = running.read_options(workspace, None, None)
     reasons = tuple(each.value for each in reason or [Reason.transient])
-    running.run(workspace, sources, recipe, Selection(retry=reasons), quiet=quiet, as_json=as_json)
+    running.run(workspace, sources, recipe, Selection(retry=reasons), workers, quiet=quiet, as_json=as_json)

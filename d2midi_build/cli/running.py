@@ -23,7 +23,7 @@ _LISTED = 20
 
 
 def read_options(
-    workspace: Path, source: list[str] | None, recipe: Path | None, workers: int | None
+    workspace: Path, source: list[str] | None, recipe: Path | None
 ) -> tuple[list[Source], Recipe]:
     """Sources and recipe as given, else as the workspace remembers them."""
     from d2midi_build.errors import UsageError
@@ -46,8 +46,6 @@ def read_options(
             "`d2midi demo` shows a build without one."
         )
     chosen = Recipe.load(recipe) if recipe else known[1] if known else Recipe()
-    if workers is not None:
-        chosen = chosen.with_field("run.workers", workers)
     return sources, chosen
 
 
@@ -56,6 +54,7 @@ def run(
     sources: list[Source],
     recipe: Recipe,
     selection: Selection,
+    workers: int | None,
     *,
     quiet: bool,
     as_json: bool,
@@ -65,7 +64,7 @@ def run(
     from d2midi_build.pipeline import build
 
     with stoppable(), listener(quiet=quiet or as_json) as heard:
-        summary = build(sources, workspace, recipe, selection, listener=heard)
+        summary = build(sources, workspace, recipe, selection, workers=workers, listener=heard)
     if as_json:
         typer.echo(json.dumps(summary_data(summary, workspace)))
     else:

@@ -37,9 +37,9 @@ def _command(name: str, text: str) -> Callable[..., None]:
         from d2midi_build.cli import running
         from d2midi_build.pipeline import Selection
 
-        sources, chosen = running.read_options(workspace, source, recipe, workers)
+        sources, chosen = running.read_options(workspace, source, recipe)
         names = ("resolve", "crawl") if name == "crawl" else (name,)
-        running.run(workspace, sources, chosen, Selection(names), quiet=quiet, as_json=as_json)
+        running.run(workspace, sources, chosen, Selection(names), workers, quiet=quiet, as_json=as_json)
 
     command.__doc__ = (
         f"{text}\n\nRuns this stage alone, for every item whose earlier stages are done; "

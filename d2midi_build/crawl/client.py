@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import functools
 import io
 import json
 import re
@@ -20,6 +21,7 @@ from yt_dlp.networking.exceptions import HTTPError
 
 from d2midi_build.crawl.messages import WARNING_MARK, classify, typed_error
 from d2midi_build.errors import ItemError, PolicyError, TransientError
+from d2midi_build.media.ffmpeg import die_with_parent
 from d2midi_build.recipe import CrawlRecipe
 
 _Result = TypeVar("_Result")
@@ -35,6 +37,11 @@ _BROWSER = re.compile(
 
 # A user's plug-ins would change what an address means from machine to machine.
 yt_dlp.globals.plugin_dirs.value = []
+
+
+# Joining and repairing are done by an ffmpeg that yt-dlp starts. It must end with the worker: left alone after a
+# kill it would go on writing the very file that the next attempt writes.
+yt_dlp.utils.Popen.__init__ = functools.partialmethod(yt_dlp.utils.Popen.__init__, preexec_fn=die_with_parent)
 
 
 class Refused(yt_dlp.utils.DownloadCancelled):  # type: ignore[misc]

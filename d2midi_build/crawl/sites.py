@@ -97,6 +97,10 @@ class SiteGate:
             return math.inf if state.probing else max(state.closed_until, state.next_start)
         return math.inf if state.in_flight >= self._options.per_site else state.next_start
 
+    def closed(self, site: str) -> bool:
+        """Whether the site is left alone because it turned us away, not just paced."""
+        return self._state(site).closed_until is not None
+
     def started(self, site: str) -> None:
         """A download began."""
         state = self._state(site)

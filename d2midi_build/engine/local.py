@@ -33,7 +33,8 @@ class LocalEngine(Engine):
     Parameters
     ----------
     workers : int
-        Processes for computing jobs. With no more of them than cores each is pinned to its own core.
+        Processes for computing jobs. With one per core each is pinned to its own; fewer float, so that two
+        builds beside each other do not share one core.
     network_workers : int
         Processes for jobs that wait for the network.
     logs : Path
@@ -51,7 +52,7 @@ class LocalEngine(Engine):
         logs.mkdir(parents=True, exist_ok=True)
         cores = sorted(os.sched_getaffinity(0))
         self._slots = [
-            _Slot(False, cores[number] if workers <= len(cores) else None, logs / f"worker-{number}.log")
+            _Slot(False, cores[number] if workers == len(cores) else None, logs / f"worker-{number}.log")
             for number in range(workers)
         ] + [_Slot(True, None, logs / f"network-{number}.log") for number in range(network_workers)]
 
@@ -135,6 +136,8 @@ class _Slot:
     since: float = 0.0
 
     def run(self, job: Job, number: int) -> None:
+        if self.process is not None and self.process.poll() is not None:
+            self.kill()  # it died while idle, which is not this job's doing
         if self.process is None:
             self._start()
         assert self.connection is not None
@@ -149,7 +152,8 @@ class _Slot:
             self.connection = None
         if self.process is None:
             return None
-        self.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         code = self.process.wait()
         self.process = None
         return code
@@ -169,13 +173,16 @@ class _Slot:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                start_new_session=True,  # so that what a worker started can be ended with it
                 env=os.environ | dict.fromkeys(_ONE_THREAD, "1"),
             )
         self.connection = Connection(ours.detach())
-        self.connection.send({"path": sys.path, "cpu": self.cpu})
+        with suppress(OSError):  # a worker that ends at once is noticed when its answer is read
+            self.connection.send({"path": sys.path, "cpu": self.cpu})
 
 
 def _last_words(code: int | None) -> str:
     if code is not None and code < 0:
-        return f"it was ended by {signal.Signals(-code).name}"
+        known = -code in set(signal.Signals)
+        return f"it was ended by {signal.Signals(-code).name if known else f'signal {-code}'}"
     return f"it ended with exit code {code}"

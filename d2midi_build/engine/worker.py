@@ -11,10 +11,13 @@ import importlib
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+_REPORT_EVERY_S = 0.25
 
 
 def die_with_parent(parent: int) -> None:
@@ -41,8 +44,21 @@ def main(descriptor: int, parent: int) -> None:
             return
         module, _, name = job.function.partition(":")
         function = getattr(importlib.import_module(module), name)
-        outcome = function(job, lambda share: connection.send(("progress", share)), state)
+        outcome = function(job, _sometimes(connection), state)
         connection.send(("outcome", outcome))
+
+
+def _sometimes(connection: Connection[Any, Any]) -> Callable[[float], None]:
+    """Send progress a few times per second, however often it is reported."""
+    last = -_REPORT_EVERY_S
+
+    def report(share: float) -> None:
+        nonlocal last
+        if (now := time.monotonic()) - last >= _REPORT_EVERY_S:
+            last = now
+            connection.send(("progress", share))
+
+    return report
 
 
 if __name__ == "__main__":

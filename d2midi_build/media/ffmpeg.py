@@ -243,7 +243,7 @@ class _Child:
         self._doing = doing
         try:
             self._process = subprocess.Popen(
-                command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, preexec_fn=_die_with_parent
+                command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, preexec_fn=die_with_parent
             )
         except OSError as caught:
             raise os_error(caught, doing) from caught
@@ -314,5 +314,5 @@ _libc = ctypes.CDLL(
 )  # loaded before any fork: nothing is allocated between fork and exec
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -247,6 +247,11 @@ def _source(row: Mapping[str, str], folder: Path, origin: str) -> Source:
         raise SourceListError(f"{origin}: the path '{path}' is a URL; write it in the column 'url'")
     if "\0" in url + path:
         raise SourceListError(f"{origin}: holds a NUL byte, which no path has; is this a list at all?")
+    try:
+        (url + path).encode()
+    except UnicodeEncodeError:
+        name = (url or path).encode(errors="backslashreplace").decode()
+        raise SourceListError(f"{origin}: the name {name} is not UTF-8 text; rename the file") from None
     written = PurePosixPath(url or path).as_posix()
     absolute = folder / (url or path)
     with suppress(RuntimeError):  # "~draft.mp4" is a file, not the home of a user draft.mp4

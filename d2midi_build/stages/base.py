@@ -22,7 +22,6 @@ from typing import Any
 from d2midi_build.digests import sha256_data, sha256_file
 from d2midi_build.engine.base import Job, Needs, Outcome, Report
 from d2midi_build.errors import ItemError
-from d2midi_build.ledger import Status
 from d2midi_build.recipe import Recipe
 from d2midi_build.workspace import disk_is_full
 
@@ -30,6 +29,7 @@ NAMES = ("resolve", "crawl", "filter", "resample", "separate", "transcribe", "ke
 """All stages in the order data flows; each is the module of that name with a ``STAGE``."""
 
 FULL_DISK = "No space left on device"
+_HARDLY_ANY_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,6 @@ class Made:
 
     facts: dict[str, Any]
     made_by: dict[str, str] = field(default_factory=dict)
-    status: Status = "done"
-    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,9 +142,7 @@ def run_job(job: Job, report: Report, state: dict[str, Any]) -> Outcome:
         _empty(work.out)  # an attempt whose worker died may have left files
         made = stage(job.stage).run(work)
         files = _seal(work.out)
-        outcome = Outcome(
-            made.status, message=made.message, files=files, facts=made.facts, made_by=made.made_by
-        )
+        outcome = Outcome("done", files=files, facts=made.facts, made_by=made.made_by)
     except ItemError as error:
         outcome = Outcome(
             "failed",
@@ -156,7 +152,8 @@ def run_job(job: Job, report: Report, state: dict[str, Any]) -> Outcome:
             disk_full=FULL_DISK in error.tool_message,
         )
     except Exception as error:
-        full = isinstance(error, OSError) and disk_is_full(error)
+        # Libraries hide a full disk behind errors of their own, so the disk itself is asked as well.
+        full = (isinstance(error, OSError) and disk_is_full(error)) or _no_room(work.out)
         outcome = Outcome(
             "failed",
             reason="transient" if full or isinstance(error, MemoryError) else "permanent",
@@ -170,6 +167,13 @@ def run_job(job: Job, report: Report, state: dict[str, Any]) -> Outcome:
 def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _no_room(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _HARDLY_ANY_BYTES
+    except OSError:
+        return False
 
 
 def _seal(folder: Path) -> dict[str, str]:

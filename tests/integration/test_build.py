@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import pytest
 import soundfile
 
 from d2midi_build import clock, tables, validation
+from d2midi_build.errors import WorkspaceError
 from d2midi_build.flow import Flow
 from d2midi_build.ledger import Ledger
-from d2midi_build.manifests import remembered
-from d2midi_build.pipeline import Selection, Summary
+from d2midi_build.manifests import NAMES, remembered
+from d2midi_build.pipeline import Selection, Summary, build
 from d2midi_build.recipe import Recipe, field_names
+from d2midi_build.sources.lists import read_sources
 from d2midi_build.workspace import Workspace
 
 Build = Callable[..., Summary]
@@ -74,7 +77,8 @@ def test_picture_sound_frames_and_notes_of_a_clip_agree(built: tuple[Path, Summa
 def test_every_row_says_what_made_it(built: tuple[Path, Summary]) -> None:
     root, _ = built
     for table, expected in (
-        ("videos", "{}"), ("takes", "model:"), ("clips", "ffmpeg"), ("notes", "nmp.onnx"), ("windows", "pyarrow"),
+        ("videos", "{}"), ("takes", "model:"), ("clips", "ffmpeg"), ("clips", "mediapipe"),
+        ("clips", "nmp.onnx"), ("notes", "nmp.onnx"), ("windows", "pyarrow"),
     ):  # fmt: skip
         for row in rows(root, table):
             assert len(row["stage_key"]) == 64
@@ -103,6 +107,38 @@ def test_a_lost_result_is_made_again(workspace: Path, again: Build) -> None:
     folder.rmdir()
     assert again().ran == {"transcribe": {"done": 1}}
     assert digests(workspace) == before
+
+
+def test_a_result_that_lost_one_file_is_made_again(workspace: Path, again: Build) -> None:
+    before = digests(workspace)
+    next((workspace / "store" / "resample").rglob("original.flac")).unlink()
+    assert again().ran == {"resample": {"done": 1}}
+    assert digests(workspace) == before
+
+
+def test_a_build_that_cannot_start_leaves_the_tables_alone(
+    workspace: Path, dances: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    before = digests(workspace)
+    new = tmp_path / "a-new.mp4"  # sorts first, so that the walk comes to it before the others
+    new.write_bytes((dances / "dance-1.mp4").read_bytes() + b"x")
+    sources = [*read_sources(new), *read_sources(dances / "list.txt")]
+    with pytest.raises(WorkspaceError, match="min_free_gb"):
+        build(sources, workspace, recipe.with_field("run.min_free_gb", 1e6))
+    after = digests(workspace)
+    assert {name for name in before if after.get(name) != before[name]} <= {
+        f"manifests/{name}.parquet" for name in NAMES
+    }
+    assert len(rows(workspace, "clips")) == 2
+
+
+def test_tables_follow_a_record_that_changed_under_its_key(workspace: Path, again: Build) -> None:
+    path = Workspace.open(workspace).ledger_path
+    with Ledger(path, writable=True) as ledger:
+        record = next(each for each in ledger if each.stage == "transcribe")
+        ledger.append(replace(record, facts=record.facts | {"n_notes": 12345}))
+    assert again().ran == {}
+    assert 12345 in [clip["n_notes"] for clip in rows(workspace, "clips")]
 
 
 FIRST_TO_RUN = {
@@ -180,9 +216,6 @@ def test_refresh_and_retry_run_what_they_name(workspace: Path, again: Build) -> 
 
 
 def test_only_and_until(tmp_path: Path, dances: Path, recipe: Recipe) -> None:
-    from d2midi_build.pipeline import build
-    from d2midi_build.sources.lists import read_sources
-
     sources = list(read_sources(dances / "dance-1.mp4"))
     root = tmp_path / "w"
     assert build(sources, root, recipe, Selection(("filter",))).ran == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from d2midi_build import validation
 from d2midi_build.errors import WorkspaceLocked
 from d2midi_build.garbage import Freed, collect
 from d2midi_build.ledger import Ledger, Record
+from d2midi_build.manifests import remember, remembered
 from d2midi_build.pipeline import Selection, Summary, build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
@@ -146,3 +147,12 @@ def test_it_waits_for_a_running_build(workspace: Path) -> None:
         pytest.raises(WorkspaceLocked, match=f"in use by process {os.getpid()}"),
     ):
         collect(Workspace.open(workspace))
+
+
+def test_what_came_of_a_local_file_that_is_away_stays(workspace: Path, dances: Path) -> None:
+    sources, recipe = remembered(Workspace.open(workspace))
+    away = [replace(source, path=Path("/unmounted") / source.url) for source in sources]
+    remember(Workspace.open(workspace), away, recipe)
+    freed = collect(Workspace.open(workspace), unlisted=True)
+    assert freed.folders == 0
+    assert freed.records == 0

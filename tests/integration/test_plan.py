@@ -81,7 +81,6 @@ def test_a_changed_field(
         (Selection(), {}),
         (Selection(refresh=("window",)), {"window": 2}),
         (Selection(refresh=("transcribe",)), {"transcribe": 2}),
-        (Selection(("filter",), refresh=("window",)), {}),
         (Selection(("resolve", "crawl"), retry=("permanent",)), {"crawl": 2}),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -204,3 +205,9 @@ def test_one_name_for_two_files_is_not_one_source(tmp_path: Path) -> None:
         merge_lists(lists)
     again = merge_lists([lists[0], lists[0]])
     assert (len(again), again.duplicates) == (2, 2)
+
+
+def test_a_file_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9.mp4")).write_bytes(b"x")
+    with pytest.raises(SourceListError, match=r"caf\\udce9\.mp4 is not UTF-8"):
+        read_sources(tmp_path)
