@@ -62,6 +62,7 @@ class _State:
     in_flight: int = 0
     blocked_in_a_row: int = 0
     closed_until: float | None = None
+    asked_until: float = -math.inf
     trips: int = 0
     probing: bool = False
 
@@ -98,8 +99,9 @@ class SiteGate:
         return math.inf if state.in_flight >= self._options.per_site else state.next_start
 
     def closed(self, site: str) -> bool:
-        """Whether the site is left alone because it turned us away, not just paced."""
-        return self._state(site).closed_until is not None
+        """Whether the site is left alone because it turned us away or asked for time, not just paced."""
+        state = self._state(site)
+        return state.closed_until is not None or self._clock() < state.asked_until
 
     def started(self, site: str) -> None:
         """A download began."""
@@ -136,7 +138,8 @@ class SiteGate:
                 state.trips += 1
         state.probing = False
         if retry_after_s:
-            state.next_start = max(state.next_start, self._clock() + retry_after_s)
+            state.asked_until = self._clock() + retry_after_s
+            state.next_start = max(state.next_start, state.asked_until)
         if outcome != "unasked":
             state.unhurried_start = state.next_start
         elif not state.in_flight:

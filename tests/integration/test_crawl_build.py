@@ -16,8 +16,9 @@ import imageio_ffmpeg
 import pytest
 
 from d2midi_build import tables, validation
-from d2midi_build.ledger import Ledger
-from d2midi_build.pipeline import Selection, Summary, build
+from d2midi_build.engine.base import Job
+from d2midi_build.ledger import Ledger, Record
+from d2midi_build.pipeline import Selection, Silent, Summary, build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
 from d2midi_build.workspace import Workspace
@@ -252,16 +253,25 @@ def test_what_the_list_says_reaches_the_tables(crawl: Crawl, site: Site, videos:
     assert "yt-dlp" in video["made_by"]
 
 
-def test_plain_addresses_are_resolved_without_pacing(crawl: Crawl, site: Site, videos: list[bytes]) -> None:
-    """Only the downloads keep their distance: five plain addresses and one download wait for nothing."""
-    for n in range(1, 5):
-        site.add(f"/{n}.mp4", status=404)
-    urls = [site.add("/0.mp4", videos[0]), *(f"{site.url}/{n}.mp4" for n in range(1, 5))]
+class _Order(Silent):
+    """Notes in which order jobs end."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    def finished(self, job: Job, record: Record) -> None:
+        self.stages.append(job.stage)
+
+
+def test_only_downloads_keep_their_distance(crawl: Crawl, site: Site, videos: list[bytes]) -> None:
+    urls = [site.add(f"/{n}.mp4", videos[0] + bytes([n])) for n in range(3)]
     crawl.list.write_text("\n".join(["url", *urls]) + "\n")
-    recipe = crawl.recipe.with_field("crawl.sleep_s", 3600)
-    summary = crawl(recipe=recipe)
-    assert summary.ran == {"resolve": {"done": 5}, "crawl": {"done": 1}}
-    assert summary.waiting == 4
+    heard = _Order()
+    recipe = crawl.recipe.with_field("crawl.sleep_s", 2)
+    summary = build(list(read_sources(crawl.list)), crawl.root, recipe, Selection(CRAWL), listener=heard)
+    assert heard.stages == ["resolve"] * 3 + ["crawl"] * 3
+    assert summary.wall_s >= 4, "two pauses lie between three downloads"
+    assert summary.waiting == 0
 
 
 def test_a_link_to_a_video_is_taken_in_as_the_video(
