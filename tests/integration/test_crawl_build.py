@@ -172,7 +172,7 @@ def test_what_waits_ends_the_command_with_1_and_says_what_to_do(
     assert done.returncode == 1
     assert "1 downloads wait" in done.stdout
     assert "d2midi retry --reason transient" in done.stdout
-    assert "429" in next(iter(crawl.sources().values()))["tool_message"]
+    assert "429" in crawl.sources()["0.mp4"]["tool_message"]
     assert not site.ranges("/1.mp4"), "the server asked for an hour without requests"
 
 
