@@ -90,7 +90,7 @@ def detect_drums(audio: npt.NDArray[np.float32], sample_rate_hz: int, threshold:
                 key,
                 np.clip(np.round(velocity), 1, 127).astype(np.int64),
                 is_drum=True,
-                confidence=probability[hits, column],
+                p_note=probability[hits, column],
                 origin="drum-bands",
             )
         )

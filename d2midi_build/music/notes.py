@@ -23,7 +23,8 @@ _DTYPES: Final[dict[str, Any]] = {
     "program": np.int8,
     "instrument": np.str_,
     "is_drum": np.bool_,
-    "confidence": np.float32,
+    "p_note": np.float32,
+    "p_instrument": np.float32,
     "origin": np.str_,
 }
 
@@ -36,7 +37,8 @@ NOTES_SCHEMA: Final = pa.schema(
         pa.field("program", pa.int8(), nullable=False),
         pa.field("instrument", pa.string(), nullable=False),
         pa.field("is_drum", pa.bool_(), nullable=False),
-        pa.field("confidence", pa.float32(), nullable=False),
+        pa.field("p_note", pa.float32(), nullable=False),
+        pa.field("p_instrument", pa.float32(), nullable=False),
         pa.field("origin", pa.string(), nullable=False),
     ]
 )
@@ -74,8 +76,11 @@ class Notes:
     instrument : str
         One of the 13 names in `d2midi_build.music.instruments`, always the one its program maps to.
     is_drum : bool
-    confidence : float32
-        0-1. What it means is the origin's affair: each transcriber's docstring says.
+    p_note : float32
+        0-1: how likely there is such a note, its onset within 50 ms. Whether that is calibrated or only an
+        order is the origin's affair: each transcriber's docstring says.
+    p_instrument : float32
+        0-1: how likely its instrument is right, given that there is such a note.
     origin : str
         Who says so, e.g. ``"basic-pitch/bass-by-pitch"``.
 
@@ -92,7 +97,8 @@ class Notes:
     program: npt.NDArray[np.int8]
     instrument: npt.NDArray[np.str_]
     is_drum: npt.NDArray[np.bool_]
-    confidence: npt.NDArray[np.float32]
+    p_note: npt.NDArray[np.float32]
+    p_instrument: npt.NDArray[np.float32]
     origin: npt.NDArray[np.str_]
 
     def __post_init__(self) -> None:
@@ -114,8 +120,9 @@ class Notes:
             raise ValueError("a note must start at 0 s or later and must not end before it starts")
         if self.velocity.min() < 1:
             raise ValueError("velocity 0 means note-off in MIDI; allowed is 1-127")
-        if not ((self.confidence >= 0) & (self.confidence <= 1)).all():
-            raise ValueError("confidence must be within 0-1")
+        for name in ("p_note", "p_instrument"):
+            if not ((getattr(self, name) >= 0) & (getattr(self, name) <= 1)).all():
+                raise ValueError(f"{name} must be within 0-1")
         if self.program[self.is_drum].any():
             raise ValueError("drums have program 0")
         expected = _instruments(self.program, self.is_drum)
@@ -135,7 +142,8 @@ class Notes:
         velocity: npt.ArrayLike = 80,
         program: npt.ArrayLike = 0,
         is_drum: npt.ArrayLike = False,
-        confidence: npt.ArrayLike = 1.0,
+        p_note: npt.ArrayLike = 1.0,
+        p_instrument: npt.ArrayLike = 1.0,
         origin: npt.ArrayLike = "",
     ) -> Notes:
         """Notes from arrays or scalars (which hold for every note), in canonical order.
@@ -161,7 +169,8 @@ class Notes:
             program=np.where(drums, 0, programs),
             instrument=_instruments(programs, drums),
             is_drum=drums,
-            confidence=np.broadcast_to(np.asarray(confidence, dtype=np.float32), (n,)),
+            p_note=np.broadcast_to(np.asarray(p_note, dtype=np.float32), (n,)),
+            p_instrument=np.broadcast_to(np.asarray(p_instrument, dtype=np.float32), (n,)),
             origin=np.broadcast_to(np.asarray(origin, dtype=np.str_), (n,)),
         ).sorted()
 
@@ -233,7 +242,8 @@ class Notes:
         place = np.array([_ORDER[name] for name in self.instrument], dtype=np.int64)
         keys = (
             self.origin,
-            self.confidence,
+            self.p_instrument,
+            self.p_note,
             self.program,
             self.velocity,
             self.offset_s,
@@ -255,6 +265,11 @@ class Notes:
         """All notes moved by ``by_s`` seconds and snapped; none may come to start before 0 s."""
         moved = {"onset_s": snap(self.onset_s + by_s), "offset_s": snap(self.offset_s + by_s)}
         return Notes(**{name: moved.get(name, getattr(self, name)) for name in _DTYPES})
+
+    @property
+    def confidence(self) -> npt.NDArray[np.float32]:
+        """How likely the note is right, instrument included: ``p_note * p_instrument``."""
+        return self.p_note * self.p_instrument
 
     def pitched(self) -> Notes:
         """The notes that are not drums."""

@@ -79,6 +79,10 @@ class Settings:
     drum_threshold: float = 0.5
 
 
+_P_BASS: Final = 0.5
+_P_UNKNOWN: Final = 0.2
+"""Rough shares of right instruments under the two rules; the embedded transcriber does better."""
+
 PLAIN: Final = Settings(0.5, 0.3, 11, melodia=True, infer_onsets=True, latency_s=0.0)
 
 
@@ -138,7 +142,8 @@ class BasicPitch(Transcriber):
             pitch.astype(np.int64),
             np.clip(np.round(127 * confidence), 1, 127).astype(np.int64),
             np.where(bass, BASS.program, PIANO.program),
-            confidence=confidence,
+            p_note=confidence,
+            p_instrument=np.where(bass, _P_BASS, _P_UNKNOWN),
             origin=np.where(bass, "basic-pitch/bass-by-pitch", "basic-pitch/instrument-unknown"),
         )
 

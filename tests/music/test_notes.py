@@ -31,11 +31,11 @@ def many_notes(draw: st.DrawFn) -> Notes:
     )
     if not rows:
         return Notes.empty()
-    onset, length, pitch, velocity, program, is_drum, confidence, origin = (
+    onset, length, pitch, velocity, program, is_drum, p_note, origin = (
         np.array(c) for c in zip(*rows, strict=True)
     )
     start_s, end_s = onset / SAMPLE_RATE_HZ, (onset + length) / SAMPLE_RATE_HZ
-    return Notes.create(start_s, end_s, pitch, velocity, program, is_drum, confidence, origin)
+    return Notes.create(start_s, end_s, pitch, velocity, program, is_drum, p_note, origin=origin)
 
 
 def test_times_are_snapped_to_samples() -> None:
@@ -99,8 +99,8 @@ def test_columns_cannot_be_changed() -> None:
         ({"pitch": 128}, "pitch goes from 128"),
         ({"velocity": 0}, "velocity 0"),
         ({"program": 200}, "program goes"),
-        ({"confidence": 1.5}, "confidence"),
-        ({"confidence": np.nan}, "confidence"),
+        ({"p_note": 1.5}, "p_note"),
+        ({"p_instrument": np.nan}, "p_instrument"),
         ({"offset_s": 0.5}, "end before"),
         ({"onset_s": np.nan}, "finite"),
     ],

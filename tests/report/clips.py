@@ -70,7 +70,7 @@ def some_notes() -> Notes:
         pitch=[60, 45, 76, 36, 38, 42],
         program=[0, 32, 40, 0, 0, 0],
         is_drum=[False, False, False, True, True, True],
-        confidence=[1.0, 0.5, 0.0, 1.0, 1.0, 1.0],
+        p_note=[1.0, 0.5, 0.0, 1.0, 1.0, 1.0],
         origin="made",
     )
 

@@ -90,7 +90,7 @@ def test_a_note_over_a_page_turn_lies_on_both_pages() -> None:
 
 
 def test_opacity_is_confidence_and_the_onset_is_solid() -> None:
-    roll = roll_of(Notes.create([1, 3, 5], [2, 4, 6], [60, 60, 60], program=32, confidence=[1.0, 0.5, 0.0]))
+    roll = roll_of(Notes.create([1, 3, 5], [2, 4, 6], [60, 60, 60], program=32, p_note=[1.0, 0.5, 0.0]))
     page = roll.page(0)
     empty = roll_of(Notes.create([1], [1.01], [60], program=32)).page(0)
     colour = np.array(COLOURS["Acoustic Bass"])

@@ -57,7 +57,7 @@ def _assert_same(notes: Notes, events: list[tuple[float, float, int, float]]) ->
     half_sample_s = 0.51 / SAMPLE_RATE_HZ
     assert np.abs(mine.onset_s - [e[0] for e in by_onset]).max() <= half_sample_s
     assert np.abs(mine.offset_s - [e[1] for e in by_onset]).max() <= half_sample_s
-    assert np.abs(mine.confidence - [e[3] for e in by_onset]).max() < 1e-4
+    assert np.abs(mine.p_note - [e[3] for e in by_onset]).max() < 1e-4
 
 
 @pytest.mark.parametrize("rate_hz", [44_100, 16_000])
@@ -92,7 +92,7 @@ def test_a_scale_is_read_right(ours: BasicPitch) -> None:
     assert onset_score(SCALE, found).precision > 0.7
     assert set(found.instrument) == {"Acoustic Grand Piano"}
     assert set(found.origin) == {"basic-pitch/instrument-unknown"}
-    assert ((found.confidence > 0) & (found.confidence <= 1)).all()
+    assert ((found.p_note > 0) & (found.p_note <= 1)).all()
 
 
 def test_low_notes_are_bass(ours: BasicPitch) -> None:
