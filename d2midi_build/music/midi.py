@@ -1,8 +1,13 @@
 """Notes to and from Standard MIDI Files.
 
 Written files are type 1 at 5,120 ticks per quarter and 120 bpm, so that one tick is one sample of the
-one clock and note times survive exactly. Track 0 holds the tempo; then comes one track per instrument
-with its name, on a channel of its own (drums on channel 10).
+one clock and note times survive exactly. Track 0 holds the tempo; then come the instruments in their
+order, a track for each of their programs.
+
+Every note keeps its program. The first program of an instrument (the lowest) is on the instrument's own
+channel, drums on channel 10. Further programs of an instrument get channels that nobody uses, those with
+most notes first. MIDI has 15 channels for pitched notes: programs that find none free share their
+instrument's track and channel, with a program change before each note whose program differs.
 """
 
 from __future__ import annotations
@@ -45,20 +50,16 @@ _DAMAGE: Final = (
 def to_midi_bytes(notes: Notes) -> bytes:
     """The notes as a Standard MIDI File; the same notes in any order give the same bytes.
 
-    What MIDI cannot hold is settled by `Notes.playable` (overlaps, empty notes); confidence and
-    origin are not written. A note whose program differs from the one before it in its track is
-    preceded by a program change.
+    What a channel cannot hold is settled by `Notes.playable` (overlaps, empty notes); probabilities and
+    origin are not written. `Notes.as_dataset` before gives a file of the 13 programs only.
     """
-    playable = notes.playable()
     file = mido.MidiFile(type=1, ticks_per_beat=clock.TICKS_PER_QUARTER)
     head = mido.MidiTrack()
     head.append(mido.MetaMessage("set_tempo", tempo=_TEMPO_US, time=0))
     head.append(mido.MetaMessage("time_signature", numerator=4, denominator=4, time=0))
     file.tracks.append(head)
-    for instrument in INSTRUMENTS:
-        mine = playable.where(playable.instrument == instrument.name)
-        if len(mine):
-            file.tracks.append(_track(mine, instrument.name))
+    for name, channel, mine in _tracks(notes):
+        file.tracks.append(_track(mine, name, channel))
     buffer = io.BytesIO()
     file.save(file=buffer)
     return buffer.getvalue()
@@ -69,9 +70,31 @@ def write_midi(notes: Notes, path: Path) -> None:
     path.write_bytes(to_midi_bytes(notes))
 
 
-def _track(notes: Notes, name: str) -> mido.MidiTrack:
-    """One instrument's track, its notes playable and in canonical order."""
-    channel = _CHANNELS[name]
+def _tracks(notes: Notes) -> list[tuple[str, int, Notes]]:
+    """Name, channel and playable notes of each track, as the module's docstring says."""
+    present = [i.name for i in INSTRUMENTS if (notes.instrument == i.name).any()]
+    free = [c for c in range(16) if c not in {_CHANNELS[name] for name in present} | {DRUM_CHANNEL}]
+    counts = {
+        (name, program): int(((notes.instrument == name) & (notes.program == program)).sum())
+        for name in present
+        for program in np.unique(notes.program[notes.instrument == name])[1:].tolist()
+    }
+    wanted = sorted(counts, key=lambda each: (-counts[each], each[1]))
+    own = dict(zip(wanted, free, strict=False))
+    tracks = []
+    for name in present:
+        mine = notes.where(notes.instrument == name)
+        apart = [program for instrument, program in own if instrument == name]
+        tracks.append((name, _CHANNELS[name], mine.where(~np.isin(mine.program, apart)).playable()))
+        tracks += [
+            (f"{name}, program {program}", own[name, program], mine.where(mine.program == program).playable())
+            for program in sorted(apart)
+        ]
+    return tracks
+
+
+def _track(notes: Notes, name: str, channel: int) -> mido.MidiTrack:
+    """One track, its notes playable and in canonical order."""
     onset, offset = to_samples(notes.onset_s), to_samples(notes.offset_s)
     # At equal ticks a note ends before the next begins, or the next would be cut at once.
     ends, starts = enumerate(offset.tolist()), enumerate(onset.tolist())

@@ -279,6 +279,13 @@ class Notes:
         """The drum notes."""
         return self.where(self.is_drum)
 
+    def as_dataset(self) -> Notes:
+        """The same notes, each with the program of its instrument: the 13 programs of the dataset only."""
+        own = {instrument.name: instrument.program for instrument in INSTRUMENTS}
+        programs = np.array([own[str(name)] for name in self.instrument], dtype=np.int8)
+        columns = {name: getattr(self, name) for name in _DTYPES} | {"program": programs}
+        return Notes(**columns).sorted()
+
     def playable(self) -> Notes:
         """The notes as one keyboard per instrument can play them, in canonical order.
 

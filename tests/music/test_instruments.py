@@ -8,9 +8,11 @@ from d2midi_build.music.instruments import (
     DRUM,
     INSTRUMENTS,
     LEAD,
+    PAD,
     VIOLIN,
     instrument_named,
     instrument_of,
+    mapping_reason,
 )
 
 
@@ -37,6 +39,22 @@ def test_programs_without_a_family_map_by_sound_and_never_to_drums() -> None:
     assert instrument_of(110) is VIOLIN  # fiddle
     assert not any(instrument_of(program).is_drum for program in range(128))
     assert instrument_of(118, is_drum=True) is DRUM
+
+
+def test_struck_and_swelling_sounds_are_told_apart() -> None:
+    named = {8: (98, 108, 112, 114), 88: (96, 119, 127), 24: (104, 107), 64: (109, 111)}
+    for target, programs in named.items():
+        assert {instrument_of(program).program for program in programs} == {target}
+    assert instrument_of(119) is PAD  # a reversed cymbal has no attack
+
+
+def test_every_program_says_why() -> None:
+    reasons = [mapping_reason(program) for program in range(128)]
+    assert all(reason.startswith("its family") for reason in reasons[:96])
+    assert not any(reason.startswith("its family") for reason in reasons[96:])
+    assert "guitar" in mapping_reason(45)  # pizzicato strings stay with the violins
+    with pytest.raises(ValueError, match="0-127"):
+        mapping_reason(128)
 
 
 def test_instrument_of_its_own_program_is_itself() -> None:

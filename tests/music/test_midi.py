@@ -34,11 +34,14 @@ def _everything() -> Notes:
 def test_round_trip_is_exact_to_the_tick(notes: Notes, tmp_path: Path) -> None:
     path = tmp_path / "a.mid"
     write_midi(notes, path)
-    expected, read = notes.playable(), read_midi(path)
-    assert sorted(_rows(read)) == sorted(_rows(expected))
+    # Every program finds a channel here, so notes give way to each other only within a program.
+    programs = [notes.where(notes.program == program) for program in np.unique(notes.program)]
+    expected = Notes.concat([part.playable() for part in programs])
+    assert sorted(_rows(read_midi(path))) == sorted(_rows(expected))
 
 
 def _rows(notes: Notes) -> list[tuple[int, ...]]:
+    """Onset, offset (samples), pitch, velocity, program, drum of each note."""
     columns = (to_samples(notes.onset_s), to_samples(notes.offset_s), notes.pitch, notes.velocity)
     return [tuple(map(int, row)) for row in zip(*columns, notes.program, notes.is_drum, strict=True)]
 
@@ -98,6 +101,52 @@ def test_note_of_no_length_lasts_one_tick(tmp_path: Path) -> None:
     assert notes.offset_s[0] - notes.onset_s[0] == pytest.approx(1 / SAMPLE_RATE_HZ)
 
 
+def test_programs_of_one_instrument_sound_together_and_stay_apart(tmp_path: Path) -> None:
+    """A piano and an electric piano on one key at once: one channel could not hold both."""
+    notes = Notes.create([0.0, 0.5], [2.0, 1.0], 60, program=[0, 4])
+    write_midi(notes, tmp_path / "a.mid")
+    assert read_midi(tmp_path / "a.mid", origin="") == notes
+    write_midi(notes.as_dataset(), tmp_path / "b.mid")
+    merged = read_midi(tmp_path / "b.mid")
+    assert (merged.program.tolist(), merged.offset_s.tolist()) == ([0, 0], [0.5, 1.0])
+
+
+@given(order=st.permutations(range(128)), n=st.integers(1, 128), seed=st.integers(0, 99))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_program_of_every_note_survives_however_many_there_are(
+    order: list[int], n: int, seed: int, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(seed)
+    programs = np.repeat(order[:n], rng.integers(1, 4, n))
+    onset = rng.permutation(len(programs)) / 4  # in turns: nothing needs cutting
+    notes = Notes.create(onset, onset + 0.25, rng.integers(0, 128, len(programs)), program=programs)
+    drums = Notes.create([0.1, 0.2], 0.3, [36, 42], is_drum=True)
+    write_midi(Notes.concat([notes, drums]), tmp_path / "a.mid")
+    assert _rows(read_midi(tmp_path / "a.mid")) == _rows(Notes.concat([notes, drums]))
+    channels = {
+        message.channel
+        for track in mido.MidiFile(tmp_path / "a.mid").tracks
+        for message in track
+        if message.type == "note_on"
+    }
+    assert len(channels) == min(n, 15) + 1 or n > 15
+
+
+def test_the_rarest_programs_share_when_channels_run_out(tmp_path: Path) -> None:
+    # 12 instruments and six more programs: three channels are left, for those with most notes.
+    more = {1: 5, 2: 1, 33: 4, 34: 1, 81: 3, 82: 2}
+    parts = [Notes.create([0.0], [9.0], 50, program=i.program) for i in INSTRUMENTS if not i.is_drum]
+    parts += [
+        Notes.create(np.arange(count), np.arange(count) + 0.5, 70, program=p) for p, count in more.items()
+    ]
+    write_midi(Notes.concat(parts), tmp_path / "a.mid")
+    tracks = mido.MidiFile(tmp_path / "a.mid").tracks[1:]
+    alone = {int(track.name.rsplit(" ", 1)[1]) for track in tracks if "program" in track.name}
+    assert alone == {1, 33, 81}
+    assert len(tracks) == 15
+    assert _rows(read_midi(tmp_path / "a.mid")) == _rows(Notes.concat(parts))
+
+
 def test_no_notes_survive_the_round_trip(tmp_path: Path) -> None:
     write_midi(Notes.empty(), tmp_path / "a.mid")
     assert read_midi(tmp_path / "a.mid") == Notes.empty()
@@ -144,6 +193,22 @@ def test_real_damaged_and_odd_files(shared_data: Path) -> None:
     assert len(read_midi(edge / "empty.mid")) == 0
     tempos = read_midi(edge / "tempos.mid")
     assert tempos.offset_s.max() == pytest.approx(4.4, abs=0.01)
+
+
+@pytest.mark.real_data
+def test_real_songs_keep_their_programs(shared_data: Path, tmp_path: Path) -> None:
+    """All 12 have fewer than 16 programs: no program is lost, and no key struck goes unheard."""
+    for path in sorted((shared_data / "Natooz+MidiTok/tests/MIDIs_multitrack").glob("*.mid")):
+        notes = read_midi(path)
+        write_midi(notes, tmp_path / "a.mid")
+        again = read_midi(tmp_path / "a.mid")
+        assert len(np.unique(notes.pitched().program)) <= 15
+        assert _begun(again) == _begun(notes), path.name
+
+
+def _begun(notes: Notes) -> set[tuple[int, int, int, int]]:
+    """What begins when: onset, pitch, program, drum."""
+    return {(on, pitch, program, drum) for on, _, pitch, _, program, drum in _rows(notes)}
 
 
 @pytest.mark.real_data
