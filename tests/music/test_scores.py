@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
-import pytest
+import math
 
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from d2midi_build.music.instruments import INSTRUMENTS
 from d2midi_build.music.notes import Notes
-from d2midi_build.music.scores import drum_score, instrument_score, onset_offset_score, onset_score
+from d2midi_build.music.scores import (
+    Mean,
+    calibration,
+    drum_class_score,
+    drum_score,
+    in_drum_classes,
+    instrument_confusion,
+    instrument_pairs,
+    instrument_score,
+    mean_with_interval,
+    multi_instrument_score,
+    note_pairs,
+    octave_error_rate,
+    onset_offset_score,
+    onset_score,
+    summed,
+)
 
 TRUTH = Notes.create([0.0, 1.0, 2.0], [0.5, 1.5, 2.5], [60, 62, 64])
 
@@ -41,3 +63,112 @@ def test_nothing_to_find_and_nothing_found_is_right() -> None:
     assert onset_score(Notes.empty(), Notes.empty()).f1 == 1.0
     assert onset_score(Notes.empty(), TRUTH).f1 == 0.0
     assert drum_score(TRUTH, TRUTH).n_reference == 0
+
+
+def test_worked_example_k_of_the_facts() -> None:
+    truth = Notes.create([0.0, 0.5, 1.0], [0.5, 1.0, 1.5], [60, 62, 64])
+    found = Notes.create([0.03, 0.56, 1.02], [0.5, 1.0, 1.3], [60, 62, 64])
+    assert onset_score(truth, found).f1 == pytest.approx(2 / 3)
+    assert onset_offset_score(truth, found).f1 == pytest.approx(1 / 3)
+
+
+def drums(*hits: tuple[float, int]) -> Notes:
+    onset_s = np.array([hit[0] for hit in hits])
+    return Notes.create(onset_s, onset_s + 0.1, np.array([hit[1] for hit in hits]), is_drum=True)
+
+
+def test_keys_of_one_class_are_the_same_drum() -> None:
+    truth = drums((0.0, 35), (1.0, 40), (2.0, 46), (3.0, 57))
+    found = drums((0.0, 36), (1.0, 38), (2.0, 42), (3.0, 49))
+    assert drum_score(truth, found).f1 == 0.0
+    assert drum_class_score(truth, found).n_matched == 3
+    assert drum_class_score(truth, found, ("kick", "snare", "hat", "cymbal")).f1 == 1.0
+
+
+def test_a_clap_is_not_asked_for_but_taking_it_for_a_snare_is_wrong() -> None:
+    truth = drums((0.0, 36), (1.0, 39))
+    score = drum_class_score(truth, drums((0.0, 36), (1.0, 38)))
+    assert (score.n_matched, score.n_reference, score.n_estimated) == (1, 1, 2)
+    assert drum_class_score(truth, drums((0.0, 36), (1.0, 49))).f1 == 1.0  # cymbals are not scored here
+
+
+def test_two_kicks_at_once_are_one() -> None:
+    assert in_drum_classes(drums((0.0, 35), (0.0, 36), (0.0, 38))).pitch.tolist() == [36, 38]
+
+
+def test_all_instruments_and_drums_are_summed() -> None:
+    truth = Notes.concat([Notes.create([0.0, 1.0], [0.5, 1.5], [60, 62], program=[0, 40]), drums((0.0, 35))])
+    found = Notes.concat([Notes.create([0.0, 1.0], [0.5, 1.5], [60, 62], program=[0, 0]), drums((0.0, 36))])
+    assert instrument_score(truth, found).f1 == pytest.approx(1 / 2)
+    assert multi_instrument_score(truth, found).f1 == pytest.approx(2 / 3)
+    both = summed([instrument_score(truth, found), drum_class_score(truth, found)])
+    assert (both.n_matched, both.n_reference, both.n_estimated) == (2, 3, 3)
+
+
+def test_unison_of_two_instruments_is_not_paired_crosswise() -> None:
+    truth = Notes.create([1.0, 1.0], [2.0, 2.0], [60, 60], program=[0, 40])
+    found = Notes.create([1.01, 1.02, 1.03], [2.0, 2.0, 2.0], [60, 60, 60], program=[72, 40, 0])
+    assert len(note_pairs(truth, found)) == 2
+    for i, j in instrument_pairs(truth, found):
+        assert truth.instrument[i] == found.instrument[j]
+    confusion = instrument_confusion(truth, found)
+    assert confusion[0, 0] == confusion[5, 5] == 1
+    assert confusion.sum() == 2
+
+
+def test_confusion_has_what_it_was_called_in_the_column() -> None:
+    truth = Notes.concat([Notes.create([0.0, 1.0], [0.5, 1.5], [60, 62], program=40), drums((0.0, 60))])
+    found = Notes.create([0.0, 1.0], [0.5, 1.5], [60, 63], program=64)
+    row, column = [i.name for i in INSTRUMENTS].index("Violin"), [i.program for i in INSTRUMENTS].index(64)
+    confusion = instrument_confusion(truth, found)
+    assert confusion[row, column] == confusion.sum() == 1
+
+
+def test_drums_are_never_paired_with_pitched_notes() -> None:
+    assert not len(note_pairs(drums((0.0, 60)), Notes.create([0.0], [0.1], [60])))
+    assert not len(instrument_pairs(drums((0.0, 60)), drums((0.0, 60))))
+
+
+def test_octave_errors_start_together_and_have_no_note_of_their_own() -> None:
+    truth = Notes.create([0.0, 1.0, 2.0], [0.5, 1.5, 2.5], [60, 62, 64])
+    # An octave up; right, with its octave also played; two octaves; late; a fifth.
+    found = Notes.create([0.0, 1.0, 2.0, 1.06, 2.0], [0.5, 1.5, 2.5, 1.5, 2.5], [72, 62, 88, 50, 71])
+    assert octave_error_rate(truth, found) == pytest.approx(1 / 5)
+    octaves = Notes.create([0.0, 0.0], [1.0, 1.0], [60, 72])
+    assert octave_error_rate(octaves, octaves) == 0.0
+    assert octave_error_rate(truth, Notes.empty()) is None
+
+
+def test_calibration_by_hand() -> None:
+    curve = calibration([0.2, 0.3 - 1e-3, 0.9, 1.0], [True, False, True, True])
+    assert curve.n.tolist() == [0, 0, 2, 0, 0, 0, 0, 0, 0, 2]
+    assert curve.error == pytest.approx((abs(0.2495 - 0.5) * 2 + abs(0.95 - 1) * 2) / 4)
+    assert curve.share[2] == 0.5
+    assert math.isnan(curve.mean[0])
+    assert calibration(np.float32([0.3, 0.7]), [True, True]).n[[3, 7]].tolist() == [1, 1]
+    assert calibration([], []).error is None
+    with pytest.raises(ValueError, match="0-1"):
+        calibration([1.5], [True])
+    with pytest.raises(ValueError, match="shape"):
+        calibration([0.5], [True, False])
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))
+def test_calibration_counts_everything_and_errs_by_one_at_most(pairs: list[tuple[float, bool]]) -> None:
+    curve = calibration([p for p, _ in pairs], [right for _, right in pairs])
+    assert curve.n.sum() == len(pairs)
+    assert curve.error is not None
+    assert 0 <= curve.error <= 1
+
+
+def test_the_interval_holds_the_mean_and_is_the_same_every_time() -> None:
+    values = [0.2, None, 0.4, 0.9, 0.5]
+    mean = mean_with_interval(values, np.random.default_rng(1))
+    assert mean == mean_with_interval(values, np.random.default_rng(1))
+    assert (mean.value, mean.n) == (pytest.approx(0.5), 4)
+    assert mean.low is not None
+    assert mean.high is not None
+    assert 0.2 <= mean.low < 0.5 < mean.high <= 0.9
+    assert mean_with_interval([None], np.random.default_rng(1)) == Mean(None, None, None, 0)
+    one = mean_with_interval([0.3], np.random.default_rng(1))
+    assert (one.low, one.high) == (pytest.approx(0.3), pytest.approx(0.3))
