@@ -1,0 +1,235 @@
+"""The likeliest beats and bars, given what every frame of a recording looks like.
+
+Dynamic programming over beats: a semi-Markov version of the bar pointer model (Whiteley, Cemgil and Godsill, ISMIR
+2006; Krebs, Böck and Widmer, ISMIR 2013 and 2015), in which a state is the last interval and the place in the bar.
+Every frame of a beat is explained, those between beats as well, so tempi an octave apart compete on equal terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from d2midi_build.music.beat_features import FRAMES_PER_S
+
+FloatArray = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+MIN_BPM: Final = 50.0
+MAX_BPM: Final = 220.0
+
+CLASSES: Final = ("down", "back", "mid", "weak", "half", "third", "quarter")
+"""What a frame may be: the bar's first beat; 2 and 4, and 3, of four; 2 and 3 of three; parts of a beat; or none."""
+
+_BAR: Final = ("down", "back", "mid", "back", "down", "weak", "weak")
+"""The class of each place: a bar of four, then a bar of three."""
+_BEFORE: Final = np.array([3, 0, 1, 2, 6, 4, 5])
+_DOWN: Final = np.array([0, 4])
+_N_PLACES: Final = len(_BAR)
+POSITION: Final = np.array([1, 2, 3, 4, 1, 2, 3])
+METRE: Final = np.array([4, 4, 4, 4, 3, 3, 3])
+"""Position in the bar, and beats per bar, of each place."""
+
+_INTERVALS: Final = np.arange(round(60 * FRAMES_PER_S / MAX_BPM), round(60 * FRAMES_PER_S / MIN_BPM) + 1)
+_N_INTERVALS: Final = len(_INTERVALS)
+_LONGEST: Final = int(_INTERVALS[-1])
+_BLOCK: Final = int(_INTERVALS[0])
+"""Frames solved at once: no beat depends on another less than the shortest interval before it."""
+
+_SHIFTS: Final = tuple(range(-5, 6))
+_KEPT_BLOCKS: Final = 120 * FRAMES_PER_S // _BLOCK
+"""What is older than about a minute when this many blocks are kept is decided and forgotten: memory is bounded."""
+
+_IMPOSSIBLE: Final = np.float32(-1e9)
+_START: Final = -1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Penalties, in nats, chosen on the tuning pieces of ``benchmarks/fit_beats.py``.
+
+    Attributes
+    ----------
+    tempo : float
+        Per unit of change of the interval's logarithm from beat to beat, but for one frame of rounding.
+    jump : float
+        For a beat after which the tempo is any other.
+    slip : float
+        For a bar that ends early, and for another metre.
+    start : float
+        For beats to begin, at first or again.
+    octave, centre_bpm : float
+        Per second and squared octave between the tempo and the centre, in beats per minute.
+    """
+
+    tempo: float = 40.0
+    jump: float = 12.0
+    slip: float = 8.0
+    start: float = 10.0
+    octave: float = 0.3
+    centre_bpm: float = 112.0
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Beats in order: their frames, and their places in a bar (indices of `POSITION` and `METRE`), shape (n,)."""
+
+    frames: IntArray
+    places: IntArray
+
+
+def best_path(evidence: Float32Array, settings: Settings) -> Path:
+    """The likeliest beats.
+
+    Parameters
+    ----------
+    evidence : np.ndarray, shape (n_frames, n_classes), float32
+        Log-likelihood ratio of each of `CLASSES` against "none", per frame.
+    settings : Settings
+
+    Returns
+    -------
+    Path
+        Empty where no beats are likelier than none at all.
+    """
+    return _Search(evidence, settings).run()
+
+
+def beat_evidence(evidence: Float32Array) -> Float32Array:
+    """The columns of ``evidence`` in the order of places in a bar: shape (n_frames, 7)."""
+    return evidence[:, [CLASSES.index(name) for name in _BAR]]
+
+
+State = tuple[int, int, int]
+"""Frame of a beat, index of the interval before it, place in the bar; frame -1 where there was none yet."""
+
+
+class _Search:
+    """One recording's search; see `best_path`."""
+
+    def __init__(self, evidence: Float32Array, settings: Settings) -> None:
+        self._n = len(evidence)
+        self._settings = settings
+        self._beat = beat_evidence(evidence)
+        parts = evidence[:, [CLASSES.index(name) for name in ("half", "third", "quarter")]]
+        self._parts = np.pad(parts, ((_LONGEST, 0), (0, 0)))
+        octaves = np.log2(60.0 * FRAMES_PER_S / _INTERVALS / settings.centre_bpm)
+        self._prior = (-settings.octave * octaves**2 * _INTERVALS / FRAMES_PER_S).astype(np.float32)
+        self._bend = _bend(settings.tempo)
+        # What has been decided, in pieces; and per block kept, where each state and each start came from.
+        self._beats: list[list[tuple[int, int]]] = []
+        self._decided = -1
+        self._dropped = 0
+        self._came: list[npt.NDArray[np.int16]] = []
+        self._idle: list[State] = []
+
+    def run(self) -> Path:
+        """Go through all blocks, then trace the best path back."""
+        shape = (_LONGEST + _BLOCK, _N_INTERVALS, _N_PLACES)
+        # The last frames' scores, already carried over to the interval that comes next, and from which one.
+        score = np.full(shape, _IMPOSSIBLE, np.float32)
+        origin = np.zeros(shape, np.int16)
+        rows = np.arange(_N_INTERVALS)
+        best, best_state = np.float32(0.0), (-1, 0, 0)
+        for first in range(0, self._n, _BLOCK):
+            frames = np.arange(first, min(first + _BLOCK, self._n))
+            score[:_LONGEST], origin[:_LONGEST] = score[-_LONGEST:], origin[-_LONGEST:]
+            source = (frames - first + _LONGEST)[:, None] - _INTERVALS
+            reached, came = self._next_places(score[source, rows], origin[source, rows])
+            reached += (self._between(frames) + self._prior)[:, :, None]
+            fresh = (best - np.float32(self._settings.start) + self._prior)[None, :, None]
+            came[fresh > reached] = _START
+            now = np.maximum(reached, fresh) + self._beat[frames][:, None, :]
+            self._came.append(came)
+            self._idle.append(best_state)
+            top = np.unravel_index(int(now.argmax()), now.shape)
+            if now[top] > best:
+                best, best_state = now[top], (first + int(top[0]), int(top[1]), int(top[2]))
+            block = slice(_LONGEST, _LONGEST + len(frames))
+            score[block], origin[block] = self._bent(now)
+            if len(self._came) >= _KEPT_BLOCKS:
+                self._decide(best_state, first - _KEPT_BLOCKS * _BLOCK // 2)
+        self._decide(best_state, self._n)
+        beats = [beat for piece in self._beats for beat in piece]
+        found = np.array(beats, dtype=np.int64).reshape(-1, 2)
+        return Path(found[:, 0], found[:, 1])
+
+    def _next_places(
+        self, score: Float32Array, origin: npt.NDArray[np.int16]
+    ) -> tuple[Float32Array, npt.NDArray[np.int16]]:
+        """Scores on coming to each place, and where from (interval and place in one number)."""
+        reached = score[:, :, _BEFORE]
+        came = origin[:, :, _BEFORE] * np.int16(_N_PLACES) + _BEFORE.astype(np.int16)
+        last = score.argmax(axis=2)
+        slip = np.take_along_axis(score, last[:, :, None], axis=2)[:, :, 0] - np.float32(self._settings.slip)
+        slipped = np.take_along_axis(origin, last[:, :, None], axis=2)[:, :, 0] * np.int16(_N_PLACES)
+        slipped += last.astype(np.int16)
+        for place in _DOWN:
+            better = slip > reached[:, :, place]
+            reached[:, :, place] = np.where(better, slip, reached[:, :, place])
+            came[:, :, place] = np.where(better, slipped, came[:, :, place])
+        return reached, came
+
+    def _between(self, frames: IntArray) -> Float32Array:
+        """Evidence of what lies between two beats, the second at ``frames``: shape (n, n_intervals)."""
+
+        def at(share: float, column: int) -> Float32Array:
+            back = np.round(_INTERVALS * share).astype(np.int64)
+            return self._parts[(frames + _LONGEST)[:, None] - back, column]
+
+        straight = at(0.5, 0) + at(0.25, 2) + at(0.75, 2)
+        inside: Float32Array = np.maximum(straight, at(1 / 3, 1) + at(2 / 3, 1))
+        return inside
+
+    def _bent(self, score: Float32Array) -> tuple[Float32Array, npt.NDArray[np.int16]]:
+        """Each next interval's best score after a change of tempo, and the interval it came from."""
+        last = score.argmax(axis=1).astype(np.int16)
+        best = np.take_along_axis(score, last[:, None, :].astype(np.int64), axis=1) - np.float32(
+            self._settings.jump
+        )
+        best = np.broadcast_to(best, score.shape).copy()
+        origin = np.broadcast_to(last[:, None, :], score.shape).copy()
+        for row, shift in enumerate(_SHIFTS):
+            to = slice(max(-shift, 0), _N_INTERVALS - max(shift, 0))
+            source = slice(max(shift, 0), _N_INTERVALS - max(-shift, 0))
+            candidate = score[:, source] + self._bend[row, to][None, :, None]
+            better = candidate > best[:, to]
+            np.copyto(best[:, to], candidate, where=better)
+            places = np.arange(_N_INTERVALS, dtype=np.int16)[source]
+            np.copyto(origin[:, to], places[None, :, None], where=better)
+        return best, origin
+
+    def _decide(self, state: State, until: int) -> None:
+        """Trace back from a state; keep the beats up to frame ``until`` and forget how they came about."""
+        piece = []
+        frame, interval, place = state
+        while frame > self._decided:
+            if frame <= until:
+                piece.append((frame, place))
+            block = frame // _BLOCK - self._dropped
+            came = int(self._came[block][frame % _BLOCK, interval, place])
+            if came == _START:
+                frame, interval, place = self._idle[block]
+            else:
+                frame -= int(_INTERVALS[interval])
+                interval, place = divmod(came, _N_PLACES)
+        self._beats.append(piece[::-1])
+        self._decided = max(until, self._decided)
+        drop = max((self._decided - _LONGEST) // _BLOCK - self._dropped, 0)
+        del self._came[:drop], self._idle[:drop]
+        self._dropped += drop
+
+
+def _bend(penalty: float) -> Float32Array:
+    """Gain (at most 0) of coming to an interval from one ``_SHIFTS`` longer: shape (n_shifts, n_intervals)."""
+    gain = np.full((len(_SHIFTS), _N_INTERVALS), _IMPOSSIBLE, np.float32)
+    for row, shift in enumerate(_SHIFTS):
+        source = _INTERVALS + shift
+        valid = (source >= _INTERVALS[0]) & (source <= _INTERVALS[-1])
+        change = np.abs(np.log(np.maximum(source, 1) / _INTERVALS)) - 1.0 / _INTERVALS
+        gain[row, valid] = -penalty * np.maximum(change[valid], 0.0)
+    return gain
