@@ -105,16 +105,16 @@ class BasicPitch(Transcriber):
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
-        self._model: _Model | None = None
+        self._model: PitchModel | None = None
 
     def model_digests(self) -> dict[str, str]:
         """SHA-256 of the pitch model and of the drum weights."""
-        return {path.name: sha256_file(path) for path in (_model_file(), WEIGHTS)}
+        return {path.name: sha256_file(path) for path in (model_file(), WEIGHTS)}
 
     def load(self) -> None:
         """Import basic-pitch and read its model (3-6 s of CPU, once)."""
         if self._model is None:
-            self._model = _Model()
+            self._model = PitchModel()
 
     def transcribe(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Notes:
         """Pitched notes and drums; see `Transcriber.transcribe`."""
@@ -148,8 +148,8 @@ class BasicPitch(Transcriber):
         )
 
 
-class _Model:
-    """The ONNX model and basic-pitch's own functions around it."""
+class PitchModel:
+    """The ONNX model and basic-pitch's own functions around it; reading it takes 3-6 s of CPU."""
 
     def __init__(self) -> None:
         import onnxruntime
@@ -164,15 +164,14 @@ class _Model:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
-            str(_model_file()), options, providers=["CPUExecutionProvider"]
+            str(model_file()), options, providers=["CPUExecutionProvider"]
         )
 
     def events(
         self, mono: npt.NDArray[np.float32], sample_rate_hz: int, settings: Settings
     ) -> list[tuple[float, float, int, float]]:
         """Onset, offset (s), pitch and amplitude (0-1) of each note, as basic_pitch.predict finds them."""
-        frames, onsets = self._activations(self._resampled(mono, sample_rate_hz))
-        times_s = self._note_creation.model_frames_to_time(len(frames))
+        frames, onsets, times_s = self.activations(self._resampled(mono, sample_rate_hz))
         found = []
         for first, end, start, stop in _pieces(len(frames)):
             for i, j, pitch, activation in self._notes(frames[start:stop], onsets[start:stop], settings):
@@ -207,10 +206,10 @@ class _Model:
         rate_hz = self._inference.AUDIO_SAMPLE_RATE
         return np.asarray(librosa.resample(mono, orig_sr=sample_rate_hz, target_sr=rate_hz), dtype=np.float32)
 
-    def _activations(
+    def activations(
         self, audio: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Frame and onset activations, each of shape (frames, 88)."""
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+        """Frame and onset activations of mono sound at 22,050 Hz, each of shape (frames, 88), and the frames' times."""
         overlap = _OVERLAP_FRAMES * self._inference.FFT_HOP
         padded = np.concatenate([np.zeros(overlap // 2, np.float32), audio])
         frames, onsets = [], []
@@ -221,10 +220,9 @@ class _Model:
             )
             frames.append(note)
             onsets.append(onset)
-        return (
-            self._inference.unwrap_output(np.concatenate(frames), len(audio), _OVERLAP_FRAMES),
-            self._inference.unwrap_output(np.concatenate(onsets), len(audio), _OVERLAP_FRAMES),
-        )
+        note = self._inference.unwrap_output(np.concatenate(frames), len(audio), _OVERLAP_FRAMES)
+        onset = self._inference.unwrap_output(np.concatenate(onsets), len(audio), _OVERLAP_FRAMES)
+        return note, onset, self._note_creation.model_frames_to_time(len(note))
 
 
 def _pieces(n_frames: int) -> Iterator[tuple[int, int, int, int]]:
@@ -238,7 +236,7 @@ def _pieces(n_frames: int) -> Iterator[tuple[int, int, int, int]]:
         first = end
 
 
-def _model_file() -> Path:
+def model_file() -> Path:
     """The ONNX model in basic-pitch's package, found without importing it.
 
     Raises

@@ -1,0 +1,1 @@
+"""Training. ``embedded`` trains the networks that come with the package."""

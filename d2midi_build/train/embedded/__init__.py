@@ -1,0 +1,1 @@
+"""Training of the embedded transcriber: ``data`` makes examples, ``network`` learns, ``training`` runs both."""

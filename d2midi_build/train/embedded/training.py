@@ -1,0 +1,161 @@
+"""One run from soundfonts to weights: make examples, train, calibrate, export, write down where it came from."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from d2midi_build.errors import D2midiError
+from d2midi_build.train.embedded.crops import batches
+from d2midi_build.train.embedded.data import example
+from d2midi_build.train.embedded.network import Network, Probabilities
+from d2midi_build.transcribers.embedded.decode import CHUNK_FRAMES, INSTRUMENT_CLASSES
+from d2midi_build.transcribers.embedded.features import N_BINS, N_DRUM_BANDS, N_PITCHES
+
+TRAINING_SEED: Final = 20_261_121
+CALIBRATION_SEED: Final = 20_261_122
+"""First numbers of every piece's seed. Test pieces have seeds of one small number: none is shared."""
+
+_RATE: Final = 3e-3
+_BATCH: Final = 4
+_SAVE_EVERY: Final = 100
+_LOSSES: Final = ("onset", "frame", "instrument", "drums")
+
+Progress = Callable[[str, int, int], None]
+"""Takes what is being done, how many are done and how many there are."""
+
+
+def make_examples(
+    folder: Path, seed: int, n: int, fonts: Sequence[Path], workers: int, progress: Progress
+) -> list[Path]:
+    """Make the examples that are not there yet.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they lie, one file each; what an earlier, perhaps killed, run left is used.
+    seed : int
+        Example ``i`` is made with the seed ``(seed, i)``, whatever the number of workers.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{seed}-{i:05d}.npz" for i in range(n)]
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=_make, args=(seed, files, [str(font) for font in fonts], worker, workers))
+        for worker in range(workers)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        while any(process.is_alive() for process in processes):
+            progress("examples", sum(file.exists() for file in files), n)
+            for process in processes:
+                process.join(1.0)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+    if missing := [file for file in files if not file.exists()]:
+        raise D2midiError(f"{len(missing)} of {n} examples could not be made; the workers' messages say why")
+    return files
+
+
+def _make(seed: int, files: Sequence[Path], fonts: Sequence[str], worker: int, workers: int) -> None:
+    for i in range(worker, len(files), workers):
+        if not files[i].exists():
+            example((seed, i), [Path(font) for font in fonts]).save(files[i])
+
+
+def train(
+    files: Sequence[Path], checkpoint: Path, n_batches: int, device: str, progress: Progress
+) -> Network:
+    """Train the network, or go on from a checkpoint.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        Examples; which crop is drawn in which batch depends on their number and nothing else.
+    checkpoint : Path
+        Written every `_SAVE_EVERY` batches, whole or not at all.
+    device : str
+        ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    Network
+        With the running mean of the weights, on the CPU.
+    """
+    torch.manual_seed(TRAINING_SEED)
+    network = Network().to(device, memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=n_batches, pct_start=0.1)
+    mean = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
+    )
+    kept = {"network": network, "optimiser": optimiser, "schedule": schedule, "mean": mean}
+    first = 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        for name, part in kept.items():
+            part.load_state_dict(state[name])
+        first = state["batch"]
+    drawn = batches(files, TRAINING_SEED, _BATCH, first)
+    running = np.zeros(4)
+    for number in range(first, n_batches):
+        batch = {name: torch.from_numpy(values).to(device) for name, values in next(drawn).items()}
+        with torch.autocast(device, torch.bfloat16):
+            answers = network(batch["spectra"], batch["activations"], batch["drums"])
+        losses = _losses(tuple(answer.float() for answer in answers), batch)
+        optimiser.zero_grad()
+        torch.stack(losses).sum().backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        mean.update_parameters(network)
+        share = min(0.02, 1 / (number - first + 1)) if number - first >= 50 else 1 / (number - first + 1)
+        running += share * (np.array([loss.item() for loss in losses]) - running)
+        if (number + 1) % _SAVE_EVERY == 0 or number + 1 == n_batches:
+            state = {name: part.state_dict() for name, part in kept.items()} | {"batch": number + 1}
+            partial = checkpoint.with_suffix(".partial")
+            torch.save(state, partial)
+            partial.replace(checkpoint)
+        told = ", ".join(f"{name} {value:.3f}" for name, value in zip(_LOSSES, running, strict=True))
+        progress(f"training ({told})", number + 1, n_batches)
+    trained: Network = mean.module.to("cpu", memory_format=torch.contiguous_format)
+    return trained.eval()
+
+
+def _losses(answers: tuple[Tensor, ...], batch: dict[str, Tensor]) -> list[Tensor]:
+    """Cross entropies of onsets, sounding notes, instruments and hits, weighted to similar sizes."""
+    onset, frame, instrument, hits = answers
+    starts = batch["starts"][:, None]
+    per_class = functional.binary_cross_entropy_with_logits(instrument, batch["instrument"], reduction="none")
+    return [
+        60 * functional.binary_cross_entropy_with_logits(onset, batch["onset"]),
+        5 * functional.binary_cross_entropy_with_logits(frame, batch["frame"]),
+        4 * (per_class * starts).sum() / (starts.sum() * len(INSTRUMENT_CLASSES) + 1),
+        5 * functional.binary_cross_entropy_with_logits(hits, batch["hits"]),
+    ]
+
+
+def export(network: Network, path: Path) -> None:
+    """Write the network with probabilities as answers, for inputs of one chunk, as ONNX."""
+    shapes = [(1, 2, CHUNK_FRAMES, N_BINS), (1, 2, CHUNK_FRAMES, N_PITCHES), (1, 2 * CHUNK_FRAMES, N_DRUM_BANDS)]
+    partial = path.with_suffix(".partial")
+    torch.onnx.export(
+        Probabilities(network).eval(),
+        tuple(torch.zeros(shape) for shape in shapes),
+        partial,
+        input_names=["spectra", "activations", "drums"],
+        output_names=["onset", "frame", "instrument", "hits"],
+        dynamo=False,
+        opset_version=17,
+    )
+    partial.replace(path)
