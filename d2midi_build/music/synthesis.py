@@ -57,7 +57,7 @@ def synthesise(
     later by the instrument's attack. At 44.1 kHz a tenth of the first 100 ms' peak is passed 0-6 ms
     after the onset for drums, piano, celesta, organ, guitar, bass, brass and lead, 6-8 ms for violin
     and pad, 10-15 ms for strings and sax and 4-33 ms for piccolo (half of it: 0-12 ms for the first,
-    16-66 ms for the others); ``python benchmarks/transcription_quick.py --attack`` prints it.
+    16-66 ms for the others); ``python benchmarks/transcription.py --attack`` prints it.
 
     Parameters
     ----------
@@ -72,7 +72,8 @@ def synthesise(
         40 brush, 48 orchestra. A soundfont that lacks the kit plays its kit 0, as General MIDI players do.
     soundfont : Path, optional
         An SF2 or SF3 file; by default `default_soundfont`. It is read once per process and kept (its
-        samples as float32: twice an SF2 file's size); a file that changes is read again.
+        samples as float32: twice an SF2 file's size); a file that changes is read again. Reading 490 MB
+        takes 2-4 s; an SF3 file of as much sound takes minutes, since all of it is decoded.
 
     Returns
     -------
