@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import struct
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import mido
 import numpy as np
@@ -125,9 +125,12 @@ def _track(notes: Notes, name: str, channel: int) -> mido.MidiTrack:
 def read_midi(path: Path, origin: str = "midi") -> Notes:
     """Notes of any Standard MIDI File of type 0 or 1, times by its tempo map, confidence 1.
 
-    A second note-on of a sounding pitch on the same channel ends the first note; a note without an
-    end lasts until the end of the file. Pedals and pitch bends are not read. A well-formed file
-    without notes gives no notes.
+    A note has the program that its own track last set on its channel, else the one that any track of
+    its port did: files with more parts than channels share channels between tracks, and a player's rule,
+    the newest program wins, would give them each other's. A second note-on of a sounding pitch in the same
+    track and channel ends the first note; a note without an end lasts until the end of the file. Pedals,
+    pitch bends, banks and sysex are not read: channel 10 alone is the drum kit. A well-formed file without
+    notes gives no notes.
 
     Raises
     ------
@@ -143,6 +146,11 @@ def read_midi(path: Path, origin: str = "midi") -> Notes:
             f"{path.name} cannot be read as a MIDI file ({len(data)} bytes). Replace or remove it.",
             f"{type(error).__name__}: {error}",
         ) from error
+    if file.ticks_per_beat < 0:
+        raise PermanentError(
+            f"{path.name} counts time in SMPTE frames (division {file.ticks_per_beat}), not in ticks per quarter. "
+            "Save it again from a sequencer as type 1."
+        )
     if file.type not in (0, 1) or not file.tracks or file.ticks_per_beat <= 0:
         raise PermanentError(
             f"{path.name} is a MIDI file of type {file.type} with {len(file.tracks)} tracks and "
@@ -153,35 +161,60 @@ def read_midi(path: Path, origin: str = "midi") -> Notes:
 
 
 def _notes(file: mido.MidiFile, origin: str) -> Notes:
-    tick, time_s, tempo_us = 0, 0.0, 500_000  # 120 bpm until the file says otherwise (SMF 1.0)
-    program = dict.fromkeys(range(16), 0)
-    sounding: dict[tuple[int, int], tuple[float, int, int]] = {}
+    time_s, tempo_us = 0.0, 500_000  # 120 bpm until the file says otherwise (SMF 1.0)
+    port = dict.fromkeys(range(len(file.tracks)), 0)
+    own_program: dict[tuple[int, int], int] = {}
+    last_program: dict[tuple[int, int], int] = {}
+    sounding: dict[tuple[int, int, int], tuple[float, int, int]] = {}
     rows: list[tuple[float, float, int, int, int, bool]] = []
 
-    def end(channel: int, pitch: int) -> None:
-        started = sounding.pop((channel, pitch), None)
+    def end(track: int, channel: int, pitch: int) -> bool:
+        started = sounding.pop((track, channel, pitch), None)
         if started is not None:
             onset_s, velocity, used = started
             rows.append((onset_s, time_s, pitch, velocity, used, channel == DRUM_CHANNEL))
+        return started is not None
+
+    def end_elsewhere(track: int, channel: int, pitch: int) -> None:
+        for other, *key in list(sounding):
+            if key == [channel, pitch] and port[other] == port[track]:
+                end(other, channel, pitch)
+                return
 
     # The tempo changes at its own tick, so seconds are added up from tick differences since the last
     # change: adding per message would gather rounding errors.
     since_tick, since_s = 0, 0.0
-    for message in mido.merge_tracks(file.tracks):
-        tick += message.time
+    for tick, track, message in _in_order(file):
         time_s = since_s + (tick - since_tick) * tempo_us / (1e6 * file.ticks_per_beat)
         if message.type == "set_tempo":
             since_tick, since_s, tempo_us = tick, time_s, message.tempo
+        elif message.type == "midi_port":
+            port[track] = message.port
         elif message.type == "program_change":
-            program[message.channel] = message.program
+            own_program[track, message.channel] = message.program
+            last_program[port[track], message.channel] = message.program
         elif message.type == "note_on" and message.velocity > 0:
-            end(message.channel, message.note)
-            sounding[message.channel, message.note] = (time_s, message.velocity, program[message.channel])
-        elif message.type in ("note_on", "note_off"):
-            end(message.channel, message.note)
-    for channel, pitch in list(sounding):
-        end(channel, pitch)
+            end(track, message.channel, message.note)
+            program = own_program.get(
+                (track, message.channel), last_program.get((port[track], message.channel), 0)
+            )
+            sounding[track, message.channel, message.note] = (time_s, message.velocity, program)
+        elif message.type in ("note_on", "note_off") and not end(track, message.channel, message.note):
+            end_elsewhere(track, message.channel, message.note)
+    for key in list(sounding):
+        end(*key)
     if not rows:
         return Notes.empty()
     starts_s, ends_s, pitches, velocities, programs, drums = map(np.array, zip(*rows, strict=True))
     return Notes.create(starts_s, ends_s, pitches, velocities, programs, drums, origin=origin)
+
+
+def _in_order(file: mido.MidiFile) -> list[tuple[int, int, Any]]:
+    """Tick, track and message of everything, by time; at one tick in the order of the tracks."""
+    found = []
+    for number, track in enumerate(file.tracks):
+        tick = 0
+        for message in track:
+            tick += message.time
+            found.append((tick, number, message))
+    return sorted(found, key=lambda each: each[0])

@@ -165,6 +165,85 @@ def test_tempo_changes_are_followed(tmp_path: Path) -> None:
     assert notes.origin.tolist() == ["test"]
 
 
+def _saved(path: Path, *tracks: list[mido.Message | mido.MetaMessage], type: int = 1) -> Notes:
+    """What is read from a file of these tracks at 480 ticks per quarter, without any end of track."""
+    file = mido.MidiFile(type=type, ticks_per_beat=480)
+    file.tracks += [mido.MidiTrack(track) for track in tracks]
+    file.save(path)
+    end = b"\x00\xff\x2f\x00"  # mido adds it; here it goes again, and the chunks get shorter
+    data = path.read_bytes()
+    whole, rest = data[:14], data[14:]
+    while rest:
+        length = int.from_bytes(rest[4:8], "big")
+        body, rest = rest[8 : 8 + length], rest[8 + length :]
+        body = body.removesuffix(end)
+        whole += b"MTrk" + len(body).to_bytes(4, "big") + body
+    path.write_bytes(whole)
+    return read_midi(path)
+
+
+def _note(channel: int, pitch: int, start: int = 0, length: int = 480) -> list[mido.Message]:
+    """On after ``start`` ticks, off after ``length`` more."""
+    return [
+        mido.Message("note_on", channel=channel, note=pitch, velocity=64, time=start),
+        mido.Message("note_off", channel=channel, note=pitch, time=length),
+    ]
+
+
+def _program(channel: int, program: int) -> mido.Message:
+    return mido.Message("program_change", channel=channel, program=program)
+
+
+def test_tracks_that_share_a_channel_keep_their_own_programs(tmp_path: Path) -> None:
+    notes = _saved(
+        tmp_path / "a.mid",
+        [_program(0, 85), *_note(0, 60, length=960)],
+        [_program(0, 31), *_note(0, 60), *_note(0, 62)],
+    )
+    assert list(zip(notes.program, notes.pitch, notes.offset_s, strict=True)) == [
+        (31, 60, 0.5),
+        (85, 60, 1.0),
+        (31, 62, 1.0),
+    ]
+
+
+def test_a_first_track_may_set_the_programs_of_others(tmp_path: Path) -> None:
+    notes = _saved(tmp_path / "a.mid", [_program(0, 40), _program(1, 70)], _note(0, 60), _note(1, 61))
+    assert notes.program.tolist() == [40, 70]
+
+
+def test_ports_tell_channels_of_one_number_apart(tmp_path: Path) -> None:
+    port = mido.MetaMessage("midi_port", port=1)
+    notes = _saved(
+        tmp_path / "a.mid", [_program(0, 40)], [port, _program(0, 70)], _note(0, 60), [port, *_note(0, 62)]
+    )
+    assert notes.program.tolist() == [40, 70]
+
+
+def test_one_track_may_end_what_another_began(tmp_path: Path) -> None:
+    on, off = _note(0, 60)
+    notes = _saved(tmp_path / "a.mid", [on], [off], _note(1, 50, 960))
+    assert notes.offset_s.tolist() == [0.5, 1.5]
+
+
+def test_programs_change_in_the_middle_and_sysex_does_no_harm(tmp_path: Path) -> None:
+    sysex = mido.Message("sysex", data=[0x41, 0x10, 0x42, 0x12])
+    notes = _saved(
+        tmp_path / "a.mid",
+        [sysex, _program(3, 24), *_note(3, 60), _program(3, 30), sysex, *_note(3, 60), *_note(9, 36)],
+        type=0,
+    )
+    assert notes.program.tolist() == [24, 30, 0]
+    assert notes.is_drum.tolist() == [False, False, True]
+
+
+def test_files_that_count_in_frames_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.mid"
+    path.write_bytes(b"MThd\x00\x00\x00\x06\x00\x01\x00\x00\xe7\x28")  # 25 frames/s, 40 ticks each
+    with pytest.raises(PermanentError, match="SMPTE"):
+        read_midi(path)
+
+
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_bytes_never_raise_anything_else(data: st.DataObject, tmp_path: Path) -> None:
@@ -196,6 +275,22 @@ def test_real_damaged_and_odd_files(shared_data: Path) -> None:
 
 
 @pytest.mark.real_data
+def test_real_files_of_odd_shapes(shared_data: Path) -> None:
+    testdata = shared_data / "magenta+note-seq/note_seq/testdata"
+    # 19 tracks on 16 channels: tracks 1 and 16 share the first, each with a program of its own.
+    programs = set(read_midi(testdata / "example_complex.mid").pitched().program.tolist())
+    assert programs == {85, 100, 25, 5, 28, 30, 33, 29, 84, 65, 66, 50, 54, 31, 87}
+    # 41 tracks without an end, a note each.
+    drums = read_midi(testdata / "example_is_drum.mid")
+    assert len(drums) == 40
+    # Type 0, 420 tempi, 12 metres, sysex; a third reader agrees on every onset.
+    song = shared_data / "craffel+pretty-midi/example.mid"
+    assert _onsets_differ_s(song) < 1 / SAMPLE_RATE_HZ
+    bars = read_midi(shared_data / "salu133445+muspy/tests/data/midi/time-signatures.mid")
+    assert bars.onset_s.max() < bars.offset_s.max() == pytest.approx(21.25)
+
+
+@pytest.mark.real_data
 def test_real_songs_keep_their_programs(shared_data: Path, tmp_path: Path) -> None:
     """All 12 have fewer than 16 programs: no program is lost, and no key struck goes unheard."""
     for path in sorted((shared_data / "Natooz+MidiTok/tests/MIDIs_multitrack").glob("*.mid")):
@@ -213,16 +308,20 @@ def _begun(notes: Notes) -> set[tuple[int, int, int, int]]:
 
 @pytest.mark.real_data
 def test_real_songs_as_pretty_midi_reads_them(shared_data: Path) -> None:
-    import pretty_midi
-
     for name in ("Aicha.mid", "Mr. Blue Sky.mid"):
         path = shared_data / "Natooz+MidiTok/tests/MIDIs_multitrack" / name
-        mine = read_midi(path)
-        song = pretty_midi.PrettyMIDI(str(path))
-        theirs = sorted((n.start, n.pitch, i.is_drum) for i in song.instruments for n in i.notes)
-        ours = sorted(zip(mine.onset_s, mine.pitch.tolist(), mine.is_drum.tolist(), strict=True))
-        # Notes that end where they start are dropped by pretty_midi, kept here.
-        assert len(theirs) <= len(ours) <= len(theirs) * 1.01
-        onsets = np.array([row[0] for row in theirs])
-        nearest = np.abs(mine.onset_s[:, None] - onsets[None, :]).min(axis=0)
-        assert nearest.max() < 1 / SAMPLE_RATE_HZ
+        assert _onsets_differ_s(path) < 1 / SAMPLE_RATE_HZ
+
+
+def _onsets_differ_s(path: Path) -> float:
+    """How far any onset that pretty_midi reads is from the nearest one read here, in seconds."""
+    import pretty_midi
+
+    mine = read_midi(path)
+    song = pretty_midi.PrettyMIDI(str(path))
+    theirs = np.array(sorted(note.start for i in song.instruments for note in i.notes))
+    # Notes that end where they start are dropped by pretty_midi, kept here.
+    assert len(theirs) <= len(mine) <= len(theirs) * 1.01
+    onsets_s = np.unique(mine.onset_s)
+    place = np.searchsorted(onsets_s, theirs).clip(1, len(onsets_s) - 1)
+    return float(np.minimum(abs(theirs - onsets_s[place - 1]), abs(theirs - onsets_s[place])).max())
