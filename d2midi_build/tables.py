@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -146,9 +147,27 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     SchemaError
         If the file is missing or not Parquet.
     """
+    with _told(path), pq.ParquetFile(path) as file:
+        return file.read(columns=list(columns) if columns else None)
+
+
+def read_where(path: Path, column: str, value: str) -> pa.Table:
+    """The rows of a table that hold a value, in its order; parts of the file without it are not read.
+
+    Raises
+    ------
+    SchemaError
+        If the file is missing or not Parquet.
+    """
+    with _told(path):
+        return pq.read_table(path, filters=[(column, "=", value)])
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Say what to do about a table that cannot be read."""
     try:
-        with pq.ParquetFile(path) as file:
-            return file.read(columns=list(columns) if columns else None)
+        yield
     except FileNotFoundError:
         raise SchemaError(f"{path} is missing: `d2midi build` makes it again from the ledger") from None
     except (pa.ArrowInvalid, OSError) as error:

@@ -30,7 +30,8 @@ def preview(
     from rich.console import Console
     from rich.progress import Progress
 
-    from d2midi_build.report.preview import find_clip, render_preview
+    from d2midi_build.report.clips import find_clip
+    from d2midi_build.report.preview import render_preview
 
     clip_id = find_clip(workspace, clip)
     console = Console(stderr=True)

@@ -6,27 +6,25 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Final
 
 import ffmpeg
 import numpy as np
-import pyarrow.compute as pc
 import soundfile
 from scipy.io import wavfile
 
-from d2midi_build import clock, tables
+from d2midi_build import clock
 from d2midi_build.errors import PermanentError, UsageError
 from d2midi_build.media.ffmpeg import Frame, FrameWriter, file_url, note_decode, os_error, read_frames
 from d2midi_build.motion.keypoints import Keypoints
 from d2midi_build.motion.keypoints import read_frames as read_keypoints
-from d2midi_build.music.notes import NOTES_SCHEMA, Notes
+from d2midi_build.music.notes import Notes
 from d2midi_build.music.synthesis import synthesise
+from d2midi_build.report.clips import clip_of, notes_of
 from d2midi_build.report.roll import Box, Roll
 from d2midi_build.report.skeleton import draw_skeleton
 from d2midi_build.report.sound import FloatArray, side_by_side
-from d2midi_build.workspace import Workspace
 
 _BESIDE: Final = (1280, 720)
 """Canvas of clips that are taller than wide, or nearly so: the picture on the left, the roll on its right."""
@@ -36,8 +34,6 @@ _BELOW: Final = (960, 540, 460)
 
 _WIDE_FROM: Final = 1.2
 _AAC_RATES_HZ: Final = (44_100, 48_000)
-_NEAR: Final = 5
-_ALIKE: Final = 0.75
 
 
 @dataclass(frozen=True)
@@ -71,33 +67,6 @@ class Layout:
         return cls(canvas_width, h + roll, Box(left, 0, left + w, h), Box(0, h, canvas_width, h + roll))
 
 
-def find_clip(workspace: Path, name: str) -> str:
-    """The id of the clip that a person means.
-
-    Parameters
-    ----------
-    workspace : Path
-    name : str
-        A clip's id, or its number in the table of clips (from 1), or the beginning of one id only.
-
-    Raises
-    ------
-    UsageError
-        If there is no such clip, or several; the message names near ones.
-    """
-    ids = _clips(workspace).column("clip_id").to_pylist()
-    if name in ids:
-        return name
-    if name.isdecimal() and 1 <= int(name) <= len(ids):
-        return str(ids[int(name) - 1])
-    begin = [clip_id for clip_id in ids if name and clip_id.startswith(name)]
-    if len(begin) == 1:
-        return str(begin[0])
-    if begin:
-        raise UsageError(f"{len(begin)} clips begin with {name!r}: {_some(begin)}. Write more of the id.")
-    raise _unknown(workspace, name, ids)
-
-
 def render_preview(
     workspace: Path, clip_id: str, out: Path, *, progress: Callable[[float], None] | None = None
 ) -> None:
@@ -111,7 +80,7 @@ def render_preview(
     ----------
     workspace : Path
     clip_id : str
-        The whole id; see ``find_clip``.
+        The whole id; see ``clips.find_clip``.
     out : Path
         Ends in .mp4; replaced if it exists, and only once the new file is whole.
     progress : callable, optional
@@ -127,11 +96,11 @@ def render_preview(
     TransientError
         If the disk is full.
     """
-    clip = _clip(workspace, clip_id)
+    clip = clip_of(workspace, clip_id, ("resample", "keypoints", "transcribe"))
     with _fresh_file(out) as partial:
         media = workspace / "clips" / clip_id
         keypoints = _keypoints(workspace, clip)
-        notes = _notes(workspace, clip_id)
+        notes = notes_of(workspace, clip_id)
         sound = partial.with_name("sound.wav")
         sound_rate_hz = _write_sound(media / "original.flac", notes, clip, sound)
         layout = Layout.of(clip["width"], clip["height"])
@@ -235,39 +204,6 @@ def _keypoints(workspace: Path, clip: dict[str, Any]) -> Keypoints:
     return Keypoints.from_table(table)
 
 
-def _notes(workspace: Path, clip_id: str) -> Notes:
-    columns = ["clip_id", *NOTES_SCHEMA.names]
-    table = tables.read(workspace / "manifests" / "notes.parquet", columns)
-    return Notes.from_table(table.filter(pc.equal(table.column("clip_id"), clip_id)))
-
-
-def _clips(workspace: Path) -> Any:
-    return tables.read(Workspace.open(workspace).manifests / "clips.parquet")
-
-
-def _clip(workspace: Path, clip_id: str) -> dict[str, Any]:
-    """The clip's row, if the clip has all that a preview shows."""
-    rows = _clips(workspace)
-    found = rows.filter(pc.equal(rows.column("clip_id"), clip_id)).to_pylist()
-    if not found:
-        raise _unknown(workspace, clip_id, rows.column("clip_id").to_pylist())
-    clip: dict[str, Any] = found[0]
-    for stage, what, there in (
-        ("resample", "media", clip["n_frames"] > 0),
-        ("keypoints", "keypoints", clip["body_share"] is not None),
-        ("transcribe", "notes", clip["n_notes"] is not None),
-    ):
-        if there:
-            continue
-        if clip["failed_stage"] == stage:
-            raise UsageError(
-                f"clip {clip_id} has no {what}: {stage} failed ({clip['reason']}): {clip['message']}. "
-                f"`d2midi retry -w {workspace}` tries again."
-            )
-        raise UsageError(f"clip {clip_id} has no {what} yet: run `d2midi {stage} -w {workspace}`")
-    return clip
-
-
 @contextmanager
 def _fresh_file(out: Path) -> Iterator[Path]:
     """A path to write to, in a folder of its own beside ``out``; moved to ``out`` if all went well."""
@@ -297,25 +233,6 @@ def _fitted(width: int, height: int, most_width: int, most_height: int) -> tuple
     scale = min(most_width / width, most_height / height)
     w, h = (max(2, int(side * scale + 1e-6) // 2 * 2) for side in (width, height))
     return w, h
-
-
-def _unknown(workspace: Path, name: str, ids: list[str]) -> UsageError:
-    if not ids:
-        return UsageError(f"{workspace} has no clips yet: run `d2midi build -w {workspace}`")
-    # A name may be the beginning of an id, mistyped: compare as much of each id as was written.
-    likeness = {
-        clip_id: SequenceMatcher(None, name.lower(), clip_id[: len(name)].lower()).ratio() for clip_id in ids
-    }
-    near = sorted((i for i in ids if name and likeness[i] >= _ALIKE), key=lambda i: -likeness[i])[:_NEAR]
-    meant = f" Near: {', '.join(near)}." if near else ""
-    return UsageError(
-        f"{workspace} has no clip {name!r}; there are {len(ids)}: {_some(ids)}.{meant} "
-        f"`ls {workspace / 'clips'}` lists them, and numbers 1 to {len(ids)} do too."
-    )
-
-
-def _some(ids: list[str]) -> str:
-    return ", ".join(ids[:_NEAR]) + (", ..." if len(ids) > _NEAR else "")
 
 
 def _missing(clip: dict[str, Any], path: Path) -> PermanentError:

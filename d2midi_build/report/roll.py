@@ -82,8 +82,8 @@ class Roll:
 
     Above: title and time, then a legend of the instruments that occur. In the middle pitches, with the name
     of each C (middle C, 60, is C4), and a lane each for kick, snare, hat and, if there are any, other drums.
-    Below: seconds. A note's colour says the instrument, its opacity the confidence, a solid first column
-    its onset.
+    Below: seconds. A note's colour says the instrument, its opacity how likely it is right (p_note times
+    p_instrument; a scale below says so), a solid first column its onset.
 
     Parameters
     ----------

@@ -113,7 +113,7 @@ def _row(clip: Clip) -> dict[str, Any]:
     n_frames, height, width, _ = clip.pictures.shape
     found = None if clip.keypoints is None else 1.0
     return (
-        {column.name: zero[column.type] for column in described.columns}
+        {column.name: None if column.nullable else zero[column.type] for column in described.columns}
         | _constant(clip)
         | {
             "n_frames": n_frames,

@@ -20,7 +20,8 @@ from scipy.signal import correlate
 from d2midi_build import clock
 from d2midi_build.errors import PermanentError, UsageError
 from d2midi_build.music.synthesis import synthesise
-from d2midi_build.report.preview import Layout, find_clip, render_preview
+from d2midi_build.report.clips import find_clip
+from d2midi_build.report.preview import Layout, render_preview
 from d2midi_build.report.roll import Roll
 from tests.report.clips import RATE_HZ, Clip, make_clip, make_workspace, some_notes
 
