@@ -1,4 +1,4 @@
-"""Write the generated pages of the docs: tables from ``schemas/``, the recipe, the command line.
+"""Write the generated pages of the docs: tables from ``schemas/``, the recipe, the command line, instruments.
 
     uv run --all-extras python scripts/write_reference.py [--check]
 
@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 import typer.main
 
 from d2midi_build.cli import app
+from d2midi_build.music.instruments import DRUM, INSTRUMENTS, instrument_of, mapping_reason
 from d2midi_build.recipe import Recipe
 from d2midi_build.stages.base import NAMES, stage
 from d2midi_build.tables import schema, table_names
@@ -90,6 +91,48 @@ def commands_page() -> str:
     return "# Commands\n\n" + "\n".join(_commands(typer.main.get_command(app), "d2midi"))
 
 
+def instruments_page() -> str:
+    """The 13 instruments, and where each of the 128 General MIDI programs goes."""
+    import pretty_midi
+
+    lines = [
+        "# Instruments\n",
+        "The 13 instruments are the Dance2MIDI paper's (3.3). Each but the drum kit stands for one General MIDI\n"
+        "family of eight programs. Programs count from 0, as in files and tables; many devices show one more.\n",
+        "| instrument | program | programs that map to it |",
+        "|---|---|---|",
+    ]
+    for instrument in INSTRUMENTS:
+        mine = [program for program in range(128) if instrument_of(program) is instrument]
+        shown = "channel 10, any program" if instrument is DRUM else _ranges(mine)
+        lines.append(f"| {instrument.name} | {'' if instrument is DRUM else instrument.program} | {shown} |")
+    lines += [
+        "\n## All 128 programs\n",
+        "Below 96 the family decides, without exception, as in MT3's classes; where the family's instrument is a\n"
+        "poor likeness, the reason says so. Families from 96 on have no instrument in the paper: each program goes\n"
+        "to the one that makes its sound in the most similar way. None goes to the drum kit, where a pitch is the\n"
+        "name of a drum.\n",
+        "A note keeps the program it was transcribed or read with (`program`) beside its `instrument`, in tables\n"
+        "and in the workspace's MIDI files. `d2midi export` writes the 13 programs, or with `--programs original`\n"
+        "those.\n",
+        "| program | General MIDI name | family | instrument | why |",
+        "|---|---|---|---|---|",
+    ]
+    for program in range(128):
+        name = pretty_midi.program_to_instrument_name(program)
+        family = pretty_midi.program_to_instrument_class(program)
+        why = mapping_reason(program)
+        lines.append(f"| {program} | {name} | {family} | {instrument_of(program).name} | {_cell(why)} |")
+    return "\n".join(lines)
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Ascending numbers as ``0-7, 98``."""
+    starts = [n for n in numbers if n - 1 not in numbers]
+    ends = [n for n in numbers if n + 1 not in numbers]
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))
+
+
 # Typer 0.29 carries its own copy of click, older ones import it: only what both have is used here, and no class
 # of either is named.
 def _commands(command: Any, name: str) -> Iterator[str]:
@@ -138,7 +181,12 @@ def _cell(text: str) -> str:
 
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
-    {"tables.md": tables_page, "recipe.md": recipe_page, "commands.md": commands_page}
+    {
+        "tables.md": tables_page,
+        "recipe.md": recipe_page,
+        "commands.md": commands_page,
+        "instruments.md": instruments_page,
+    }
 )
 """File name -> what writes its text."""
 

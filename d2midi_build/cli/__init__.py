@@ -13,6 +13,7 @@ from d2midi_build.cli import (
     build,
     demo,
     doctor,
+    export,
     gc,
     preview,
     recipe,
@@ -40,6 +41,7 @@ app.command("build", rich_help_panel=_MAIN)(build.build)
 app.command("demo", rich_help_panel=_MAIN)(demo.demo)
 app.command("status", rich_help_panel=_MAIN)(status.status)
 app.command("preview", rich_help_panel=_MAIN)(preview.preview)
+app.command("export", rich_help_panel=_MAIN)(export.export)
 app.add_typer(recipe.app, name="recipe", rich_help_panel=_MAIN)
 app.add_typer(sources.app, name="sources", rich_help_panel=_MAIN)
 for _name, _command in stages.COMMANDS.items():

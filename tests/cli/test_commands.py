@@ -71,8 +71,9 @@ COMMANDS = dict(_commands())
 
 def test_the_commands() -> None:
     assert {" ".join(name) for name in COMMANDS} == {
-        "", "build", "demo", "status", "preview", "recipe", "recipe show", "recipe init", "sources", "sources aist",
-        "crawl", "filter", "resample", "separate", "transcribe", "keypoints", "window",
+        "", "build", "demo", "status", "preview", "export",
+        "recipe", "recipe show", "recipe init", "sources", "sources aist",
+        "crawl", "filter", "resample", "separate", "transcribe", "keypoints", "beats", "window",
         "retry", "validate", "gc", "doctor",
     }  # fmt: skip
 
