@@ -268,8 +268,14 @@ def note_pairs(
     np.ndarray, shape (m, 2), int64
         Indices into ``reference`` and ``estimated``, sorted; every note is in one pair at most.
     """
-    everything = np.ones(len(reference), np.bool_), np.ones(len(estimated), np.bool_)
-    return _pairs(reference, estimated, *everything, tolerance_s)
+    return _pairs(reference, estimated, ~reference.is_drum, ~estimated.is_drum, tolerance_s)
+
+
+def drum_pairs(
+    reference: Notes, estimated: Notes, tolerance_s: float = ONSET_TOLERANCE_S
+) -> npt.NDArray[np.int64]:
+    """As `note_pairs` for drum hits, by key: give it what `in_drum_classes` made."""
+    return _pairs(reference, estimated, reference.is_drum, estimated.is_drum, tolerance_s)
 
 
 def instrument_pairs(
@@ -280,7 +286,7 @@ def instrument_pairs(
     Where two instruments play one pitch together, pitch and onset alone would pair them at random.
     """
     pairs = [np.empty((0, 2), np.int64)]
-    free = np.ones(len(reference), np.bool_), np.ones(len(estimated), np.bool_)
+    free = ~reference.is_drum, ~estimated.is_drum
     for name in sorted({*reference.instrument} & {*estimated.instrument}):
         same = free[0] & (reference.instrument == name), free[1] & (estimated.instrument == name)
         pairs.append(_pairs(reference, estimated, *same, tolerance_s))
@@ -298,9 +304,8 @@ def _pairs(
     of_estimated: npt.NDArray[np.bool_],
     tolerance_s: float,
 ) -> npt.NDArray[np.int64]:
-    """Pairs among the pitched notes that the masks leave, as indices into the whole."""
-    i = np.flatnonzero(of_reference & ~reference.is_drum)
-    j = np.flatnonzero(of_estimated & ~estimated.is_drum)
+    """Pairs among the notes that the masks leave, as indices into the whole."""
+    i, j = np.flatnonzero(of_reference), np.flatnonzero(of_estimated)
     if not len(i) or not len(j):
         return np.empty((0, 2), np.int64)
     import mir_eval

@@ -15,6 +15,7 @@ from d2midi_build.music.scores import (
     Mean,
     calibration,
     drum_class_score,
+    drum_pairs,
     drum_score,
     in_drum_classes,
     instrument_confusion,
@@ -127,6 +128,8 @@ def test_confusion_has_what_it_was_called_in_the_column() -> None:
 def test_drums_are_never_paired_with_pitched_notes() -> None:
     assert not len(note_pairs(drums((0.0, 60)), Notes.create([0.0], [0.1], [60])))
     assert not len(instrument_pairs(drums((0.0, 60)), drums((0.0, 60))))
+    both = Notes.concat([Notes.create([0.0, 0.5], [1.0, 1.0], [36, 40]), drums((1.0, 36), (2.0, 38))])
+    assert drum_pairs(both, drums((0.0, 36), (1.04, 36), (2.06, 38))).tolist() == [[2, 1]]
 
 
 def test_octave_errors_start_together_and_have_no_note_of_their_own() -> None:
