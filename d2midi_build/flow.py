@@ -1,7 +1,8 @@
 """The data flow: which job follows from which record.
 
     source -> resolve -> entries -> crawl -> video -> filter -> takes -> resample -> clip
-    clip -> separate -> transcribe -> notes;  clip -> keypoints -> frames;  clip + notes + frames -> window
+    clip -> separate -> transcribe -> notes;  clip -> keypoints -> frames
+    clip + notes + frames -> beats;  clip + notes + frames -> window
 
 One walk over this graph serves everything: a build asks for each job's record and runs what has none,
 a plan counts them, manifests are made from what the walk found. The walk itself does nothing.
@@ -57,8 +58,9 @@ class TakeNode:
 
     @property
     def complete(self) -> bool:
-        """Whether a window record says that everything before it went well."""
-        return "window" in self.records and self.records["window"].status == "done"
+        """Whether the last records of both branches say that everything before them went well."""
+        last = (self.records.get(name) for name in ("beats", "window"))
+        return all(record is not None and record.status == "done" for record in last)
 
 
 @dataclass
@@ -199,16 +201,18 @@ class Flow:
         notes = step("transcribe", heard, sound)
         if keypoints is None or notes is None:
             return
-        length["n_samples"] = clip.facts["n_samples"]
+        seen = {"frames": keypoints.files["frames.parquet"], "notes": notes.files["notes.parquet"]}
+        tables = {
+            "frames": self._path(keypoints, "frames.parquet"),
+            "notes": self._path(notes, "notes.parquet"),
+        }
         step(
-            "window",
-            length | {"frames": keypoints.files["frames.parquet"], "notes": notes.files["notes.parquet"]},
-            length
-            | {
-                "frames": self._path(keypoints, "frames.parquet"),
-                "notes": self._path(notes, "notes.parquet"),
-            },
+            "beats",
+            length | {"audio": clip.files[audio]} | seen,
+            length | {"audio": self._path(clip, audio)} | tables,
         )
+        length["n_samples"] = clip.facts["n_samples"]
+        step("window", length | seen, length | tables)
 
     def _job(
         self, name: str, item: str, depends: dict[str, Any], inputs: dict[str, Any], seconds: float = 1.0
@@ -234,9 +238,9 @@ class Flow:
 _AFTER = {
     "filter": ("filter", "resample", "separate", "transcribe", "keypoints"),
     "resample": ("resample", "separate", "transcribe", "keypoints"),
-    "keypoints": ("keypoints",),
+    "keypoints": ("keypoints", "beats"),
     "separate": ("separate", "transcribe"),
-    "transcribe": ("transcribe",),
+    "transcribe": ("transcribe", "beats"),
 }
 """A stage and those that wait for it: items with much work ahead of them start first."""
 

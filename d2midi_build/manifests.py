@@ -23,11 +23,12 @@ from d2midi_build.ledger import Record
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source
 from d2midi_build.stages.resample import FACTS as CLIP_FACTS
+from d2midi_build.stages.transcribe import decide as transcription_decision
 from d2midi_build.workspace import Workspace
 
-NAMES = ("sources", "videos", "takes", "clips", "stems", "notes", "windows")
+NAMES = ("sources", "videos", "takes", "clips", "stems", "notes", "beats", "windows")
 
-_VERSION = 1
+_VERSION = 2
 """Raised whenever the same records would give other rows."""
 
 _FOR_PEOPLE = ("at", "cpu_s", "wall_s", "traceback")
@@ -96,7 +97,7 @@ def publish(workspace: Workspace, sources: Sequence[SourceNode], recipe: Recipe)
     for name in NAMES:
         path = workspace.manifests / f"{name}.parquet"
         if tables.metadata(path).get("d2midi_state") != state:
-            tables.write(path, _table(name, workspace, sources), {"d2midi_state": state})
+            tables.write(path, _table(name, workspace, sources, recipe), {"d2midi_state": state})
     workspace.publish(views(workspace, sources))
 
 
@@ -147,9 +148,11 @@ def views(workspace: Workspace, sources: Sequence[SourceNode]) -> dict[str, Path
     return found
 
 
-def _table(name: str, workspace: Workspace, sources: Sequence[SourceNode]) -> pa.Table:
+def _table(name: str, workspace: Workspace, sources: Sequence[SourceNode], recipe: Recipe) -> pa.Table:
     if name == "notes":
         return _from_artefacts(name, "transcribe", workspace, sources)
+    if name == "beats":
+        return _from_artefacts(name, "beats", workspace, sources)
     if name == "windows":
         return _from_artefacts(name, "window", workspace, sources)
     rows: Iterable[dict[str, Any]]
@@ -160,7 +163,7 @@ def _table(name: str, workspace: Workspace, sources: Sequence[SourceNode]) -> pa
     elif name == "takes":
         rows = (_take_row(entry, take) for entry in videos(sources) for take in entry.takes)
     elif name == "clips":
-        rows = (_clip_row(take) for take in takes(sources) if take.records)
+        rows = (_clip_row(take, recipe) for take in takes(sources) if take.records)
     else:
         rows = (row for take in takes(sources) for row in _stem_rows(take))
     return tables.from_rows(name, rows)
@@ -253,14 +256,16 @@ def _take_row(entry: EntryNode, take: TakeNode) -> dict[str, Any]:
     }
 
 
-def _clip_row(take: TakeNode) -> dict[str, Any]:
+def _clip_row(take: TakeNode, recipe: Recipe) -> dict[str, Any]:
     clip = take.records["resample"]
     failure = next((record for record in take.records.values() if record.status == "failed"), None)
     facts, files = clip.facts, clip.files
-    keypoints, notes, windows = (
+    keypoints, notes, beats, windows = (
         record.facts if (record := take.records.get(name)) and record.status == "done" else {}
-        for name in ("keypoints", "transcribe", "window")
+        for name in ("keypoints", "transcribe", "beats", "window")
     )
+    musical = beats.get("musical", {})
+    heard = transcription_decision(notes, recipe)
     return {
         "clip_id": take.take_id,
         "take_id": take.take_id,
@@ -274,6 +279,17 @@ def _clip_row(take: TakeNode) -> dict[str, Any]:
             for name in ("body_share", "left_hand_share", "right_hand_share", "face_share")
         },
         "n_notes": notes.get("n_notes"),
+        "n_sung": notes.get("n_sung"),
+        "vocal_share": notes.get("vocal_share"),
+        "review": list(heard.reasons),
+        "review_explanation": heard.explanation,
+        "n_beats": beats.get("n_beats"),
+        "tempo_bpm": musical.get("tempo_bpm"),
+        "metre": musical.get("metre"),
+        "beats_confidence": musical.get("confidence"),
+        "beats_method": musical.get("method", ""),
+        "beats_reason": musical.get("reason", ""),
+        "kinematic_beats_reason": beats.get("kinematic", {}).get("reason", ""),
         "n_windows": windows.get("n_windows"),
         "status": "failed" if failure else "done" if take.complete else "waiting",
         "failed_stage": failure.stage if failure else "",

@@ -26,6 +26,7 @@ _BYTES_PER_S = {
     "separate": 120_000,
     "transcribe": 500,
     "keypoints": 60_000,
+    "beats": 100,
 }
 """Disk per second of media, measured on ../shared/data and the demo; for plans only."""
 
@@ -35,12 +36,12 @@ _NEXT = {
     "filter": ("resample",),
     "resample": ("separate", "keypoints"),
     "separate": ("transcribe",),
-    "transcribe": ("window",),
-    "keypoints": ("window",),
+    "transcribe": ("beats", "window"),
+    "keypoints": ("beats", "window"),
 }
 """What waits for a stage's result."""
 
-_CPU_STAGES = ("filter", "resample", "separate", "transcribe", "keypoints")
+_CPU_STAGES = ("filter", "resample", "separate", "transcribe", "keypoints", "beats")
 
 
 @dataclass

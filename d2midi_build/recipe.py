@@ -126,6 +126,17 @@ class TranscribeRecipe(_Section):
     audio: Literal["native", "clip"] = Field(
         "native", description="The original audio, or the clip's 10,240 Hz, which has lost the hi-hats."
     )
+    vocals: Literal["drop", "lead", "review"] = Field(
+        "review",
+        description="Notes judged sung: left out, or handed to Lead 1 (square), or that and the clip marked for "
+        "review.",
+    )
+    vocals_review_above: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="With `vocals = \"review\"`: vocal share of a clip above which it is marked for review.",
+    )
 
 
 class BasicPitchRecipe(_Section):
@@ -139,6 +150,19 @@ class BasicPitchRecipe(_Section):
     melodia: bool = Field(False, description="Make notes of energy without an onset as well.")
     bass_below: int = Field(48, ge=0, le=128, description="Notes below this MIDI pitch are bass; 0 for none.")
     drum_threshold: float = Field(0.5, ge=0, le=1, description="Least confidence of a drum hit.")
+
+
+class BeatsRecipe(_Section):
+    """Musical beats from sound and notes, kinematic beats from keypoints."""
+
+    least_confidence: float = Field(
+        0.5, ge=0, le=1, description="Musical beats below this confidence are unknown: none are kept."
+    )
+    least_prominence: float = Field(
+        0.15,
+        gt=0,
+        description="Least depth of a minimum of the joints' speed, in shares of its median, that is a beat.",
+    )
 
 
 class WindowRecipe(_Section):
@@ -167,6 +191,7 @@ class Recipe(_Section):
     separate: SeparateRecipe = SeparateRecipe()
     transcribe: TranscribeRecipe = TranscribeRecipe()
     basic_pitch: BasicPitchRecipe = BasicPitchRecipe()
+    beats: BeatsRecipe = BeatsRecipe()
     window: WindowRecipe = WindowRecipe()
     run: RunRecipe = RunRecipe()
 

@@ -55,6 +55,7 @@ def validate(workspace: Workspace, *, deep: bool = False) -> list[Problem]:
     problems += _counts(found)
     problems += _clips(found["clips"])
     problems += _notes(found["notes"], found["clips"])
+    problems += _beats(found["beats"], found["clips"])
     problems += _windows(found["windows"], found["clips"])
     problems += _files(workspace, found)
     if deep:
@@ -78,6 +79,7 @@ def _missing_parents(found: dict[str, pa.Table]) -> Iterator[Problem]:
         ("clips", "takes", "take_id"),
         ("stems", "clips", "clip_id"),
         ("notes", "clips", "clip_id"),
+        ("beats", "clips", "clip_id"),
         ("windows", "clips", "clip_id"),
     ):
         known = set(found[parent].column(column).to_pylist())
@@ -90,6 +92,7 @@ def _counts(found: dict[str, pa.Table]) -> Iterator[Problem]:
     for parent, child, column in (
         ("videos", "takes", "video_id"),
         ("clips", "notes", "clip_id"),
+        ("clips", "beats", "clip_id"),
         ("clips", "windows", "clip_id"),
     ):
         there = Counter(found[child].column(column).to_pylist())
@@ -121,6 +124,26 @@ def _notes(notes: pa.Table, clips: pa.Table) -> Iterator[Problem]:
             )
         if pitch < 0:
             yield Problem("notes", row, f"pitch {pitch} is not 0 to 127")
+
+
+def _beats(beats: pa.Table, clips: pa.Table) -> Iterator[Problem]:
+    end_s = {
+        clip["clip_id"]: clock.frame_time_s(clip["n_frames"])
+        for clip in clips.select(["clip_id", "n_frames"]).to_pylist()
+    }
+    columns = [beats.column(name).to_pylist() for name in ("clip_id", "kind", "beat", "time_s", "position")]
+    before: dict[tuple[str, str], float] = {}
+    for clip_id, kind, beat, time_s, position in zip(*columns, strict=True):
+        row = f"{clip_id}/{kind}/{beat}"
+        if kind not in ("musical", "kinematic"):
+            yield Problem("beats", row, f"kind {kind!r} is neither musical nor kinematic")
+        if not 0 <= time_s < end_s.get(clip_id, time_s + 1):
+            yield Problem("beats", row, f"{time_s} s is not inside its clip of {end_s.get(clip_id)} s")
+        if time_s <= before.get((clip_id, kind), -1.0):
+            yield Problem("beats", row, f"{time_s} s is not after the beat before it")
+        if (position is None) == (kind == "musical") or (position is not None and position < 1):
+            yield Problem("beats", row, f"position {position} of a {kind} beat")
+        before[clip_id, kind] = time_s
 
 
 def _windows(windows: pa.Table, clips: pa.Table) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ _HELP = {
     "separate": "Part the sound into stems (`separate.method` in the recipe; none by default).",
     "transcribe": "Turn sound into notes and MIDI.",
     "keypoints": "Track 3D keypoints of body, hands and face.",
+    "beats": "Find musical beats in sound and notes, and kinematic beats in the movement.",
     "window": "Lay windows over clips (30 s every 2 s by default).",
 }
 

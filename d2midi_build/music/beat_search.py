@@ -40,7 +40,7 @@ _LONGEST: Final = int(_INTERVALS[-1])
 _BLOCK: Final = int(_INTERVALS[0])
 """Frames solved at once: no beat depends on another less than the shortest interval before it."""
 
-_SHIFTS: Final = tuple(range(-5, 6))
+_SHIFTS: Final = tuple(range(-3, 4))
 _KEPT_BLOCKS: Final = 120 * FRAMES_PER_S // _BLOCK
 """What is older than about a minute when this many blocks are kept is decided and forgotten: memory is bounded."""
 
@@ -135,20 +135,24 @@ class _Search:
         origin = np.zeros(shape, np.int16)
         rows = np.arange(_N_INTERVALS)
         best, best_state = np.float32(0.0), (-1, 0, 0)
+        # Beats may begin again after the longest interval; sooner, one hit would count as an end and as a start.
+        ended = [(best, best_state)] * (_LONGEST // _BLOCK + 2)
         for first in range(0, self._n, _BLOCK):
             frames = np.arange(first, min(first + _BLOCK, self._n))
             score[:_LONGEST], origin[:_LONGEST] = score[-_LONGEST:], origin[-_LONGEST:]
             source = (frames - first + _LONGEST)[:, None] - _INTERVALS
             reached, came = self._next_places(score[source, rows], origin[source, rows])
             reached += (self._between(frames) + self._prior)[:, :, None]
-            fresh = (best - np.float32(self._settings.start) + self._prior)[None, :, None]
+            rested, rested_state = ended[0]
+            fresh = (rested - np.float32(self._settings.start) + self._prior)[None, :, None]
             came[fresh > reached] = _START
             now = np.maximum(reached, fresh) + self._beat[frames][:, None, :]
             self._came.append(came)
-            self._idle.append(best_state)
+            self._idle.append(rested_state)
             top = np.unravel_index(int(now.argmax()), now.shape)
             if now[top] > best:
                 best, best_state = now[top], (first + int(top[0]), int(top[1]), int(top[2]))
+            ended = [*ended[1:], (best, best_state)]
             block = slice(_LONGEST, _LONGEST + len(frames))
             score[block], origin[block] = self._bent(now)
             if len(self._came) >= _KEPT_BLOCKS:
@@ -179,7 +183,8 @@ class _Search:
 
         def at(share: float, column: int) -> Float32Array:
             back = np.round(_INTERVALS * share).astype(np.int64)
-            return self._parts[(frames + _LONGEST)[:, None] - back, column]
+            found: Float32Array = self._parts[(frames + _LONGEST)[:, None] - back, column]
+            return found
 
         straight = at(0.5, 0) + at(0.25, 2) + at(0.75, 2)
         inside: Float32Array = np.maximum(straight, at(1 / 3, 1) + at(2 / 3, 1))

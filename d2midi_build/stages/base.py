@@ -25,7 +25,7 @@ from d2midi_build.errors import ItemError
 from d2midi_build.recipe import Recipe
 from d2midi_build.workspace import disk_is_full
 
-NAMES = ("resolve", "crawl", "filter", "resample", "separate", "transcribe", "keypoints", "window")
+NAMES = ("resolve", "crawl", "filter", "resample", "separate", "transcribe", "keypoints", "beats", "window")
 """All stages in the order data flows; each is the module of that name with a ``STAGE``."""
 
 FULL_DISK = "No space left on device"

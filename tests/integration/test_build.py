@@ -78,7 +78,7 @@ def test_every_row_says_what_made_it(built: tuple[Path, Summary]) -> None:
     root, _ = built
     for table, expected in (
         ("videos", "{}"), ("takes", "model:"), ("clips", "ffmpeg"), ("clips", "mediapipe"),
-        ("clips", "nmp.onnx"), ("notes", "nmp.onnx"), ("windows", "pyarrow"),
+        ("clips", "nmp.onnx"), ("notes", "nmp.onnx"), ("windows", "pyarrow"), ("beats", "beat_weights.json"),
     ):  # fmt: skip
         for row in rows(root, table):
             assert len(row["stage_key"]) == 64
@@ -157,6 +157,8 @@ FIRST_TO_RUN = {
     "basic_pitch.melodia": {"transcribe"},
     "basic_pitch.bass_below": {"transcribe"},
     "basic_pitch.drum_threshold": {"transcribe"},
+    "beats.least_confidence": {"beats"},
+    "beats.least_prominence": {"beats"},
     "window.frames": {"window"},
     "window.stride": {"window"},
 }
@@ -205,7 +207,8 @@ def test_a_changed_field_re_runs_only_the_stage_that_reads_it(
 
 def test_a_changed_picture_leaves_the_notes_alone(workspace: Path, again: Build, recipe: Recipe) -> None:
     ran = again(recipe.with_field("resample.crf", 30)).ran
-    assert ran == {"resample": {"done": 2}, "keypoints": {"done": 2}, "window": {"done": 2}}
+    done = {"done": 2}
+    assert ran == {"resample": done, "keypoints": done, "beats": done, "window": done}
     assert again(recipe).ran == {}  # what the first recipe made is still there
 
 

@@ -49,7 +49,7 @@ def test_step_by_step(
         planned.jobs == {"crawl": 1, "filter": 1} == counts(build(good[:1], root, recipe, UNTIL_FILTER).ran)
     )
     rest = plan(Workspace(root), good[:1], recipe, Selection(), 1)
-    assert rest.jobs == {"resample": 1, "transcribe": 1, "keypoints": 1, "window": 1}
+    assert rest.jobs == {"resample": 1, "transcribe": 1, "keypoints": 1, "beats": 1, "window": 1}
     assert rest.assumed_videos == 0
     # Under the length of the two videos (6 s); a guess would be minutes.
     assert 3 < rest.media_s["keypoints"] < 7
@@ -63,7 +63,8 @@ def test_step_by_step(
     ("field", "value", "expected"),
     [
         ("window.frames", 61, {"window": 2}),
-        ("basic_pitch.onset_threshold", 0.7, {"transcribe": 2, "window": 2}),
+        ("beats.least_confidence", 0.6, {"beats": 2}),
+        ("basic_pitch.onset_threshold", 0.7, {"transcribe": 2, "beats": 2, "window": 2}),
         ("filter.review", "keep", {}),
     ],
 )
@@ -105,7 +106,8 @@ def test_status_counts_what_is_there(built: tuple[Path, Summary]) -> None:
     states = {state.name: (state.done, state.failed, state.to_do) for state in found.stages}
     assert states == {
         "resolve": (0, 0, 0), "crawl": (2, 2, 0), "filter": (2, 0, 0), "resample": (2, 0, 0),
-        "separate": (0, 0, 0), "transcribe": (2, 0, 0), "keypoints": (2, 0, 0), "window": (2, 0, 0),
+        "separate": (0, 0, 0), "transcribe": (2, 0, 0), "keypoints": (2, 0, 0), "beats": (2, 0, 0),
+        "window": (2, 0, 0),
     }  # fmt: skip
     assert found.n_sources == 4
     assert {record.reason for record in found.failures} == {"permanent"}

@@ -57,13 +57,35 @@ def test_a_note_outside_its_clip(workspace: Path, wrong: dict[str, float]) -> No
     assert "is not inside its clip of" in problem.what
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"time_s": 99.0}, "is not inside its clip of"),
+        ({"kind": "heard"}, "is neither musical nor kinematic"),
+        ({"position": 1}, "position 1 of a kinematic beat"),
+    ],
+)
+def test_an_impossible_beat(workspace: Path, wrong: Row, words: str) -> None:
+    rows = change(workspace, "beats", lambda rows: rows[0].update(wrong))
+    found = [problem for problem in validate(Workspace.open(workspace)) if problem.where == "beats"]
+    assert words in found[0].what
+    assert found[0].row == f"{rows[0]['clip_id']}/{rows[0]['kind']}/0"
+
+
+def test_beats_out_of_order(workspace: Path) -> None:
+    rows = change(workspace, "beats", lambda rows: rows[1].update(time_s=rows[0]["time_s"]))
+    assert one(workspace).what == f"{rows[0]['time_s']} s is not after the beat before it"
+
+
 def test_a_key_twice(workspace: Path) -> None:
     rows = change(workspace, "takes", lambda rows: rows.append(rows[0]))
     where = {(problem.where, problem.row, problem.what) for problem in validate(Workspace.open(workspace))}
     assert ("takes", rows[0]["take_id"], "2 rows with this key") in where
 
 
-@pytest.mark.parametrize(("name", "parent"), [("notes", "clips"), ("windows", "clips"), ("takes", "videos")])
+@pytest.mark.parametrize(
+    ("name", "parent"), [("notes", "clips"), ("beats", "clips"), ("windows", "clips"), ("takes", "videos")]
+)
 def test_a_lost_row(workspace: Path, name: str, parent: str) -> None:
     rows = change(workspace, name, lambda rows: rows.pop())
     problems = validate(Workspace.open(workspace))

@@ -1,0 +1,245 @@
+"""Kinematic beats: the moments at which a dancer's joints come to rest.
+
+Dance papers take them as local minima of the joints' mean speed (Li et al., "AI Choreographer", ICCV 2021, section
+5.2.3; Siyao et al., "Bailando", CVPR 2022, whose ``beat_align_score.py`` smooths the speed with a Gaussian of 5
+frames at 60 frames/s, 83 ms). Here everything is in seconds, whatever the frame rate, and what was not seen gives
+no beat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from d2midi_build import clock
+from d2midi_build.motion.skeleton import BODY_NAMES
+
+FloatArray = npt.NDArray[np.float64]
+
+METHOD: Final = "speed-minima-1"
+"""Raised whenever the same keypoints would give other beats."""
+
+JOINTS: Final = tuple(
+    BODY_NAMES.index(f"{side}_{name}")
+    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in ("left", "right")
+)
+"""The joints whose mean speed counts: limbs and trunk, no face, no fingers, no toes."""
+
+_SHOULDERS: Final = (BODY_NAMES.index("left_shoulder"), BODY_NAMES.index("right_shoulder"))
+_HIPS: Final = (BODY_NAMES.index("left_hip"), BODY_NAMES.index("right_hip"))
+
+LONGEST_GAP_S: Final = 0.25
+"""Positions are interpolated over gaps up to this; over longer ones nothing is known."""
+
+LEAST_SEEN: Final = 0.5
+"""Share of frames with a body below which the clip's kinematic beats are unknown."""
+
+_LEAST_GAP_S: Final = 0.2
+_LEAST_SPEED_M_S: Final = 0.05
+"""A dancer whose joints' median speed is below this stands: MediaPipe's own trembling is about that."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How speed becomes beats; chosen on synthetic dancers (``benchmarks/kinematic_beats.py``).
+
+    Attributes
+    ----------
+    position_sigma_s, speed_sigma_s : float
+        Standard deviations of the Gaussians over positions and over the mean speed, seconds. Keypoints are stored
+        raw: smoothing positions takes the trembling out before it becomes speed.
+    least_prominence : float
+        By how much the speed falls from the lower of its neighbouring maxima to the minimum, in shares of the
+        clip's median speed.
+    """
+
+    position_sigma_s: float = 0.05
+    speed_sigma_s: float = 0.05
+    least_prominence: float = 0.15
+
+
+@dataclass(frozen=True, eq=False)
+class KinematicBeats:
+    """Beats of a movement, or that none are known.
+
+    Attributes
+    ----------
+    times_s : np.ndarray, shape (n,), float64
+        Seconds from the first frame, ascending, between frames; empty where unknown.
+    strengths : np.ndarray, shape (n,), float32
+        0-1: depth of the minimum, its prominence over the lower neighbouring maximum.
+    confidences : np.ndarray, shape (n,), float32
+        0-1: strength times the share of frames within a beat's reach (0.25 s either way) in which a body was seen.
+    seen_share : float
+        Share of frames with a body.
+    method : str
+    reason : str
+        Why they are unknown; empty where known.
+    """
+
+    times_s: FloatArray
+    strengths: npt.NDArray[np.float32]
+    confidences: npt.NDArray[np.float32]
+    seen_share: float
+    method: str
+    reason: str = ""
+
+    def __len__(self) -> int:
+        """Number of beats."""
+        return len(self.times_s)
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an answer."""
+        return not self.reason
+
+
+def find_kinematic_beats(
+    body_world: npt.NDArray[Any],
+    present: npt.NDArray[np.bool_],
+    fps: float = clock.FPS,
+    body_image: npt.NDArray[Any] | None = None,
+    size_px: tuple[int, int] | None = None,
+    settings: Settings | None = None,
+) -> KinematicBeats:
+    """Local minima of the smoothed mean joint speed.
+
+    The speed of frame t is ``mean_j |x_j(t + 1) - x_j(t - 1)| * fps / 2`` over `JOINTS`, where x are positions in
+    metres after a Gaussian; the speed is smoothed by a second Gaussian, and a parabola through a minimum and its
+    neighbours gives the time between frames. A minimum at the edge of what was seen is none.
+
+    Parameters
+    ----------
+    body_world : np.ndarray, shape (n_frames, 33, 3)
+        MediaPipe's body in metres, hip-centred. Frames without a body are ignored, whatever they hold.
+    present : np.ndarray, shape (n_frames,), bool
+        Whether each frame has a body.
+    fps : float, optional
+        Frames per second. Default is the one clock's.
+    body_image : np.ndarray, shape (n_frames, 33, 3), optional
+        The body in the picture, 0-1 across its width and height. With it, the hips' travel through the picture is
+        added, scaled so that the torso is as long in the picture as in metres (median); world coordinates alone do
+        not hold it.
+    size_px : tuple of int, optional
+        Width and height of the picture; needed with ``body_image``.
+    settings : Settings, optional
+
+    Returns
+    -------
+    KinematicBeats
+        "Unknown" with less than half of the frames seen, no stretch of a second, or a dancer who stands.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+    """
+    chosen = settings or Settings()
+    n = len(present)
+    if body_world.shape != (n, len(BODY_NAMES), 3):
+        raise ValueError(f"body_world of shape {body_world.shape} for {n} frames")
+    share = float(present.mean()) if n else 0.0
+    if share < LEAST_SEEN:
+        return _unknown(f"a body in {share:.0%} of the frames, {LEAST_SEEN:.0%} are needed", share)
+    points = np.asarray(body_world[:, JOINTS], dtype=np.float64)
+    if body_image is not None:
+        if size_px is None:
+            raise ValueError("body_image needs size_px")
+        points = points + _travel(body_world, body_image, present, size_px)[:, None]
+    stretches = [
+        stretch for stretch in _stretches(present, round(LONGEST_GAP_S * fps)) if len(stretch) >= fps
+    ]
+    if not stretches:
+        return _unknown("no second in which the body is seen throughout", share)
+    speeds = [_speed(_filled(points[s], present[s]), fps, chosen) for s in stretches]
+    usual = float(np.median(np.concatenate(speeds)))
+    if usual < _LEAST_SPEED_M_S:
+        return _unknown(f"the dancer stands: median joint speed {usual:.3f} m/s", share)
+    times, strengths = [], []
+    for stretch, speed in zip(stretches, speeds, strict=True):
+        at, strength = _minima(speed, usual, fps, chosen.least_prominence)
+        times.append((stretch[0] + at) / fps)
+        strengths.append(strength)
+    times_s, strength = np.concatenate(times), np.concatenate(strengths)
+    total = np.concatenate([[0], np.cumsum(present)])
+    low = np.clip(np.round((times_s - LONGEST_GAP_S) * fps).astype(np.int64), 0, n)
+    high = np.clip(np.round((times_s + LONGEST_GAP_S) * fps).astype(np.int64) + 1, 0, n)
+    seen = (total[high] - total[low]) / np.maximum(high - low, 1)
+    return KinematicBeats(
+        times_s, strength.astype(np.float32), (strength * seen).astype(np.float32), share, METHOD
+    )
+
+
+def _stretches(present: npt.NDArray[np.bool_], longest_gap: int) -> list[npt.NDArray[np.int64]]:
+    """Runs of frames, from seen to seen, with no gap longer than ``longest_gap`` frames."""
+    seen = np.flatnonzero(present)
+    cuts = np.flatnonzero(np.diff(seen) > longest_gap + 1) + 1
+    return [np.arange(part[0], part[-1] + 1) for part in np.split(seen, cuts) if len(part)]
+
+
+def _filled(points: FloatArray, present: npt.NDArray[np.bool_]) -> FloatArray:
+    """Points with gaps bridged by straight lines: shape as given."""
+    seen = np.flatnonzero(present)
+    flat = points.reshape(len(points), -1)
+    frames = np.arange(len(points))
+    columns = [np.interp(frames, seen, flat[seen, i]) for i in range(flat.shape[1])]
+    return np.stack(columns, axis=1).reshape(points.shape)
+
+
+def _speed(points: FloatArray, fps: float, settings: Settings) -> FloatArray:
+    """Smoothed mean speed of the joints in m/s: shape (n,)."""
+    from scipy.ndimage import gaussian_filter1d
+
+    smooth = gaussian_filter1d(points, settings.position_sigma_s * fps, axis=0, mode="nearest")
+    speed = np.linalg.norm(np.gradient(smooth, 1 / fps, axis=0), axis=-1).mean(axis=1)
+    return np.asarray(gaussian_filter1d(speed, settings.speed_sigma_s * fps, mode="nearest"))
+
+
+def _minima(
+    speed: FloatArray, usual: float, fps: float, least_prominence: float
+) -> tuple[FloatArray, FloatArray]:
+    """Times in frames, and strengths, of minima that are deep enough."""
+    from scipy.signal import find_peaks, peak_prominences
+
+    frames, _ = find_peaks(
+        -speed, prominence=least_prominence * usual, distance=max(round(_LEAST_GAP_S * fps), 1)
+    )
+    if not len(frames):
+        return np.empty(0), np.empty(0)
+    # The first and last frames of a stretch bound its maxima; find_peaks never gives them as minima themselves.
+    prominence = peak_prominences(-speed, frames)[0]
+    left, here, right = speed[frames - 1], speed[frames], speed[frames + 1]
+    bend = left - 2 * here + right
+    offset = np.where(bend > 0, 0.5 * (left - right) / np.maximum(bend, 1e-12), 0.0)
+    return frames + np.clip(offset, -0.5, 0.5), np.clip(prominence / (prominence + here), 0.0, 1.0)
+
+
+def _travel(
+    body_world: npt.NDArray[Any],
+    body_image: npt.NDArray[Any],
+    present: npt.NDArray[np.bool_],
+    size_px: tuple[int, int],
+) -> FloatArray:
+    """Where the hips' middle is in the picture, in metres at the dancer's distance: shape (n, 3), z 0."""
+    xy = np.asarray(body_image[..., :2], dtype=np.float64) * np.array(size_px, dtype=np.float64)
+
+    def torso(points: FloatArray) -> FloatArray:
+        middle = points[:, _SHOULDERS].mean(axis=1) - points[:, _HIPS].mean(axis=1)
+        return np.asarray(np.linalg.norm(middle, axis=-1))
+
+    # Both measured across the line of sight, so that leaning forward shortens both.
+    metres = torso(np.asarray(body_world[present][..., :2], dtype=np.float64))
+    pixels = torso(xy[present])
+    scale = float(np.median(metres) / max(float(np.median(pixels)), 1e-9))
+    place = np.zeros((len(xy), 3))
+    place[:, :2] = xy[:, _HIPS].mean(axis=1) * scale
+    return place
+
+
+def _unknown(reason: str, share: float) -> KinematicBeats:
+    nothing = np.empty(0, np.float32)
+    return KinematicBeats(np.empty(0), nothing, nothing, share, METHOD, reason)
