@@ -591,7 +591,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     digests = {font: sha256_file(font) for font in fonts}
     columns = [*names, *([PEER] if options.peer else [])]
     return {
-        "command": "python benchmarks/transcription.py " + " ".join(options.said),
+        "command": command_of(options),
         "versions": {"python": platform.python_version()}
         | {package: importlib.metadata.version(package) for package in ("d2midi", *PACKAGES)},
         "models": {name: loaded(name)[0].model_digests() for name in names},
@@ -637,6 +637,17 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def command_of(options: argparse.Namespace) -> str:
+    """The command without what changes no figure; files by their names, since folders differ between machines."""
+    words = ["python benchmarks/transcription.py"]
+    for flag in ("midi", "soundfont", "transcriber"):
+        words += [f"--{flag} {getattr(value, 'name', value)}" for value in getattr(options, flag) or []]
+    words += [f"--pieces {options.pieces}"] if options.pieces else []
+    words += ["--quick"] if options.quick else []
+    words += [] if options.peer else ["--no-peer"]
+    return " ".join(words)
+
+
 def _in_turn(some: list[Piece], others: list[Piece]) -> Iterator[Piece]:
     """One of each kind in turn, so that --pieces takes both."""
     for i in range(max(len(some), len(others))):
@@ -671,7 +682,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--docs", action="store_true", help="rewrite docs/transcription.md and its plots")
     parser.add_argument("--attack", action="store_true", help="print attack times and nothing else")
     options = parser.parse_args(said)
-    options.said = [word for word in said if word not in ("--json", "--docs")]
     try:
         if options.attack:
             print_attack(fonts_to_play(options.soundfont)[0][0])

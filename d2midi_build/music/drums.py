@@ -66,7 +66,7 @@ def detect_drums(audio: npt.NDArray[np.float32], sample_rate_hz: int, threshold:
         Drums of pitch 36, 38 or 42, each 0.1 s long, origin ``"drum-bands"``. ``confidence`` is the
         logistic rule's probability, uncalibrated on real recordings. Other drums and loud plucked
         notes may be taken for one of the three: busy songs without their drums gave 30 hits a minute
-        (``benchmarks/transcription_quick.py --songs`` prints these figures). Velocity
+        (``benchmarks/transcription.py --transcriber basic-pitch`` prints such figures). Velocity
         follows the hit's level in the drum's range of frequency, the median hit of each drum being 90.
     """
     times_s, features, levels = drum_features(audio, sample_rate_hz)

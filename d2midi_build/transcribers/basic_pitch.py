@@ -45,8 +45,8 @@ class Settings:
     """How notes are read off the model's activations.
 
     The defaults were chosen on thirteen General MIDI songs and twelve of `synthetic.band` (seeds 0-11),
-    played with TimGM6mb (``benchmarks/transcription_quick.py`` prints both beside basic-pitch's own
-    settings). `PLAIN` are basic-pitch's own.
+    played with TimGM6mb (``benchmarks/transcription.py`` scores both kinds beside the basic-pitch command).
+    `PLAIN` are basic-pitch's own.
 
     Attributes
     ----------
