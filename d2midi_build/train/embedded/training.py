@@ -96,9 +96,7 @@ def train(
     network = Network().to(device, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=n_batches, pct_start=0.1)
-    mean = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
-    )
+    mean = torch.optim.swa_utils.AveragedModel(network, avg_fn=_running_mean, use_buffers=True)
     kept = {"network": network, "optimiser": optimiser, "schedule": schedule, "mean": mean}
     first = 0
     if checkpoint.exists():
@@ -132,6 +130,11 @@ def train(
     return trained.eval()
 
 
+def _running_mean(mean: Tensor, value: Tensor, n: Tensor | int) -> Tensor:
+    """An exponential mean over 200 batches, over fewer in the beginning."""
+    return mean + (value - mean) * max(0.005, 9 / (10 + int(n)))
+
+
 def _losses(answers: tuple[Tensor, ...], batch: dict[str, Tensor]) -> list[Tensor]:
     """Cross entropies of onsets, sounding notes, instruments and hits, weighted to similar sizes."""
     onset, frame, instrument, hits = answers
@@ -140,7 +143,7 @@ def _losses(answers: tuple[Tensor, ...], batch: dict[str, Tensor]) -> list[Tenso
     return [
         60 * functional.binary_cross_entropy_with_logits(onset, batch["onset"]),
         5 * functional.binary_cross_entropy_with_logits(frame, batch["frame"]),
-        4 * (per_class * starts).sum() / (starts.sum() * len(INSTRUMENT_CLASSES) + 1),
+        8 * (per_class * starts).sum() / (starts.sum() * len(INSTRUMENT_CLASSES) + 1),
         5 * functional.binary_cross_entropy_with_logits(hits, batch["hits"]),
     ]
 

@@ -1,0 +1,82 @@
+"""The default transcriber: a small network of our own on top of basic-pitch's activations.
+
+It hears pitches, twelve instruments and five kinds of drum. It was trained on synthetic music only
+(``d2midi models train-embedded``; `PROVENANCE` says on what), so on real recordings it is less good
+than its figures, and so are its probabilities.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from d2midi_build.digests import sha256_file
+from d2midi_build.music.audio import checked
+from d2midi_build.music.notes import Notes
+from d2midi_build.transcribers.base import Transcriber
+
+if TYPE_CHECKING:
+    from d2midi_build.transcribers.embedded.decode import Calibration
+    from d2midi_build.transcribers.embedded.model import Model
+
+_FOLDER: Final = Path(__file__).parent / "weights"
+WEIGHTS: Final = _FOLDER / "embedded.onnx"
+CALIBRATION: Final = _FOLDER / "calibration.json"
+PROVENANCE: Final = _FOLDER / "provenance.json"
+
+
+def create(**options: Any) -> Embedded:
+    """The transcriber; it has no options."""
+    return Embedded(**options)
+
+
+class Embedded(Transcriber):
+    """Pitches, instruments and drums.
+
+    ``p_note`` and ``p_instrument`` are calibrated on synthetic music with a soundfont that neither the
+    training nor the tests use. ``velocity`` follows the level of each note among those of its
+    instrument, the median being 80. Drums are written as 36, 38, 42, 45 or 49.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Holds ``embedded.onnx`` and ``calibration.json``; by default the package's.
+    """
+
+    name: ClassVar[str] = "embedded"
+    version: ClassVar[str] = "1"
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._weights = (folder or _FOLDER) / WEIGHTS.name
+        self._rules = (folder or _FOLDER) / CALIBRATION.name
+        self._loaded: tuple[Model, Calibration] | None = None
+
+    def model_digests(self) -> dict[str, str]:
+        """SHA-256 of both networks and of the calibration."""
+        from d2midi_build.transcribers.basic_pitch import model_file
+
+        return {path.name: sha256_file(path) for path in (model_file(), self._weights, self._rules)}
+
+    def load(self) -> None:
+        """Read both networks (3-6 s of CPU, once)."""
+        from d2midi_build.transcribers.embedded.decode import Calibration
+        from d2midi_build.transcribers.embedded.model import Model
+
+        if self._loaded is None:
+            self._loaded = Model(self._weights), Calibration.load(self._rules)
+
+    def transcribe(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Notes:
+        """Notes and drums; see `Transcriber.transcribe`."""
+        from d2midi_build.transcribers.embedded.decode import notes_of
+
+        audio = checked(audio, sample_rate_hz)
+        self.load()
+        assert self._loaded is not None
+        model, calibration = self._loaded
+        heard = model.hear(audio, sample_rate_hz)
+        if heard is None:
+            return Notes.empty()
+        return notes_of(heard.found, heard.drums, heard.frame, calibration, len(audio) / sample_rate_hz)
