@@ -94,8 +94,10 @@ POLYPHONY: Final = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 8), (9, 128))
 LOWEST: Final = (0, 36, 48, 60, 72, 84)
 """Lowest pitch of each range: below C2, then octaves from C2 to B5, then from C6 on."""
 
-# Drum weights of "basic-pitch" are older than provenance files; benchmarks/fit_drums.py fitted them.
-KNOWN_TRAINING: Final = {"basic-pitch": {"TimGM6mb.sf2": "training (drums)"}}
+# What "basic-pitch" was fitted on is older than provenance files: TimGM6mb, by benchmarks/fit_drums.py.
+KNOWN_TRAINING: Final = {
+    "basic-pitch": {"82475b91a76de15cb28a104707d3247ba932e228bada3f47bba63c6b31aaf7a1": "training (drums)"}
+}
 
 _BIAS_TOLERANCE_S: Final = 0.1
 _BOOTSTRAP_SEED: Final = 0
@@ -366,7 +368,7 @@ def run_all(
     with (
         tempfile.TemporaryDirectory() as temporary,
         _Mapped(workers) as each,
-        Progress(*columns, console=Console(stderr=True)) as progress,
+        Progress(*columns, console=Console(stderr=True), refresh_per_second=2) as progress,
     ):
         steps = len(conditions) * len(pieces) * (2 if peer else 1)
         task = progress.add_task("starting", total=steps)
@@ -519,10 +521,10 @@ def provenance_of(name: str, given: Path | None) -> dict[str, Any] | None:
     return read
 
 
-def seen_in(provenance: dict[str, Any] | None, name: str, font: Path, sha256: str) -> str:
-    """``"unseen"``, ``"training"``, ``"calibration"``, or ``"not stated"`` without a provenance file."""
-    if font.name in KNOWN_TRAINING.get(name, {}):
-        return KNOWN_TRAINING[name][font.name]
+def seen_in(provenance: dict[str, Any] | None, name: str, sha256: str) -> str:
+    """``"unseen"``, or the role a soundfont had in training; ``"not stated"`` without a provenance file."""
+    if sha256 in KNOWN_TRAINING.get(name, {}):
+        return KNOWN_TRAINING[name][sha256]
     if name == PEER:
         return "unseen"  # basic-pitch was trained on recordings, not on soundfonts
     if provenance is None:
@@ -594,11 +596,11 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
         "command": command_of(options),
         "versions": {"python": platform.python_version()}
         | {package: importlib.metadata.version(package) for package in ("d2midi", *PACKAGES)},
-        "models": {name: loaded(name)[0].model_digests() for name in names},
-        "transcribers": {name: loaded(name)[0].version for name in names},
+        "models": {name: transcriber(name).model_digests() for name in names},
+        "transcribers": {name: transcriber(name).version for name in names},
         "fonts": [
             {"file": font.name, "sha256": digests[font], "absent": False}
-            | {"seen": {name: seen_in(provenance.get(name), name, font, digests[font]) for name in columns}}
+            | {"seen": {name: seen_in(provenance.get(name), name, digests[font]) for name in columns}}
             for font in fonts
         ],
         "fonts_absent": absent,

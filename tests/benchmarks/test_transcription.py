@@ -133,13 +133,13 @@ def test_a_condition_without_drums_has_none_in_its_truth() -> None:
 
 
 def test_a_font_is_marked_by_its_bytes(tmp_path: Path) -> None:
-    font = default_soundfont()
-    digest = sha256_file(font)
+    digest = sha256_file(default_soundfont())
     known = {"soundfonts": [{"name": "renamed.sf2", "sha256": digest, "licence": "x", "role": "calibration"}]}
-    assert bench.seen_in(known, "embedded", font, digest) == "calibration"
-    assert bench.seen_in({"soundfonts": []}, "embedded", font, digest) == "unseen"
-    assert bench.seen_in(None, "embedded", font, digest) == "not stated"
-    assert bench.seen_in(None, "basic-pitch", font, digest) == "training (drums)"
+    assert bench.seen_in(known, "embedded", digest) == "calibration"
+    assert bench.seen_in({"soundfonts": []}, "embedded", digest) == "unseen"
+    assert bench.seen_in(None, "embedded", digest) == "not stated"
+    assert bench.seen_in(None, "basic-pitch", digest) == "training (drums)"
+    assert bench.seen_in(None, "basic-pitch", "0" * 64) == "unseen"
     broken = tmp_path / "provenance.json"
     broken.write_text("{")
     with pytest.raises(UsageError, match="no provenance file"):
