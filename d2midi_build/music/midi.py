@@ -123,7 +123,7 @@ def _track(notes: Notes, name: str, channel: int) -> mido.MidiTrack:
 
 
 def read_midi(path: Path, origin: str = "midi") -> Notes:
-    """Notes of any Standard MIDI File of type 0 or 1, times by its tempo map, confidence 1.
+    """Notes of any Standard MIDI File of type 0 or 1, times by its tempo map, probabilities 1.
 
     A note has the program that its own track last set on its channel, else the one that any track of
     its port did: files with more parts than channels share channels between tracks, and a player's rule,
