@@ -109,7 +109,14 @@ def _constant(clip: Clip) -> dict[str, Any]:
 
 def _row(clip: Clip) -> dict[str, Any]:
     described = tables.schema("clips")
-    zero: dict[str, Any] = {"string": "", "int32": 0, "int64": 0, "float64": 0.0}
+    zero: dict[str, Any] = {
+        "string": "",
+        "int32": 0,
+        "int64": 0,
+        "float64": 0.0,
+        "bool": False,
+        "list<string>": [],
+    }
     n_frames, height, width, _ = clip.pictures.shape
     found = None if clip.keypoints is None else 1.0
     return (
