@@ -83,7 +83,8 @@ def runs_again(field: str) -> str:
     if readers:
         return ", ".join(readers)
     # Screening's thresholds are held against stored scores; the rest says how, not what.
-    return "verdicts" if field.startswith("filter.") else "nothing"
+    thresholds = field.startswith("filter.") or field == "transcribe.vocals_review_above"
+    return "verdicts" if thresholds else "nothing"
 
 
 def commands_page() -> str:

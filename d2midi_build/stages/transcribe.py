@@ -8,14 +8,38 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from d2midi_build import clock, tables
-from d2midi_build.recipe import BasicPitchRecipe
+from d2midi_build.recipe import BasicPitchRecipe, Recipe
 from d2midi_build.stages.base import Made, Stage, Work
+from d2midi_build.stages.filter import Decision
 
 if TYPE_CHECKING:
     from d2midi_build.music.notes import Notes
     from d2midi_build.transcribers.base import Transcriber
 
 _DRUM_STEMS = ("drums", "percussive")
+
+
+def decide(facts: Mapping[str, Any], recipe: Recipe) -> Decision:
+    """Hold what transcription measured of a clip against the recipe's thresholds.
+
+    Parameters
+    ----------
+    facts : mapping
+        ``vocal_share``, 0-1 or None where it cannot be told.
+    recipe : Recipe
+        Section ``transcribe``.
+
+    Returns
+    -------
+    Decision
+        ``review`` with the reason ``singing`` where a human should look, else ``accept``; nothing is rejected.
+    """
+    share, limit = facts.get("vocal_share"), recipe.transcribe.vocals_review_above
+    if recipe.transcribe.vocals != "review" or share is None or share <= limit:
+        return Decision("accept")
+    return Decision(
+        "review", ("singing",), f"a voice {share:.0%} of the sounding time (review above {limit:.0%})"
+    )
 
 
 def _chosen(params: Mapping[str, Any]) -> Transcriber:
@@ -39,13 +63,21 @@ def _digests(chosen: Transcriber) -> dict[str, str]:
 
 
 def _models(params: Mapping[str, Any]) -> dict[str, str]:
-    return _digests(_chosen(params))
+    return _digests(_chosen(params)) | _vocals_digests()
+
+
+@cache
+def _vocals_digests() -> dict[str, str]:
+    from d2midi_build.music import vocals
+
+    return {f"vocals {vocals.VERSION}": "", **vocals.model_digests()}
 
 
 def _run(work: Work) -> Made:
     import pyarrow as pa
     import soundfile
 
+    from d2midi_build.music import vocals
     from d2midi_build.music.midi import write_midi
     from d2midi_build.music.notes import Notes
 
@@ -61,16 +93,26 @@ def _run(work: Work) -> Made:
         notes = Notes.concat(
             [chosen.transcribe(others, rate_hz).pitched(), chosen.transcribe(drums, rate_hz).drums()]
         )
+        voice = vocals.find_voice(others, rate_hz)
     else:
         audio, rate_hz = soundfile.read(work.inputs["audio"], dtype="float32", always_2d=True)
         notes = chosen.transcribe(audio, rate_hz)
+        voice = vocals.find_voice(audio, rate_hz)
     end_s = clock.frame_time_s(work.inputs["n_frames"])
     notes = _inside(notes, end_s)
+    likely = vocals.sung(notes, voice)
+    notes = vocals.apply(notes, likely, work.params["transcribe.vocals"])
     numbers = pa.array(range(len(notes)), pa.int32())
     tables.write(work.out / "notes.parquet", notes.to_table().add_column(0, "note", numbers))
     write_midi(notes, work.out / "notes.mid")
     made_by = {f"model:{name}" if digest else name: digest for name, digest in _models(work.params).items()}
-    return Made({"n_notes": len(notes), "media_s": end_s}, made_by)
+    facts = {
+        "n_notes": len(notes),
+        "vocal_share": None if voice.share is None else round(voice.share, 4),
+        "n_sung": vocals.count(likely),
+        "media_s": end_s,
+    }
+    return Made(facts, made_by)
 
 
 def _inside(notes: Notes, end_s: float) -> Notes:
@@ -83,10 +125,14 @@ def _inside(notes: Notes, end_s: float) -> Notes:
 
 STAGE = Stage(
     name="transcribe",
-    version=1,
-    reads=("transcribe.transcriber", *(f"basic_pitch.{name}" for name in BasicPitchRecipe.model_fields)),
+    version=2,
+    reads=(
+        "transcribe.transcriber",
+        "transcribe.vocals",
+        *(f"basic_pitch.{name}" for name in BasicPitchRecipe.model_fields),
+    ),
     unit="s",
-    cpu_per_unit=0.09,
+    cpu_per_unit=0.1,
     run=_run,
     models=_models,
 )
