@@ -1,11 +1,53 @@
-"""What every function that listens asks of its audio."""
+"""Reading audio, and what every function that listens asks of it."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from d2midi_build.errors import PermanentError
+
+_IN_MEMORY: Final = 100_000_000
+"""Samples of all channels together (400 MB) up to which a recording is read into memory."""
+
+_PIECE: Final = 4_000_000
+
+
+def read_sound(path: Path, scratch: Path) -> tuple[npt.NDArray[np.float32], int]:
+    """Samples of shape ``(n, channels)`` and their rate in Hz.
+
+    Parameters
+    ----------
+    path : Path
+        A file that libsndfile reads: FLAC, WAV.
+    scratch : Path
+        A folder. A recording of more than about twenty minutes is decoded into a file there and mapped, so that
+        memory stays bounded; the caller removes the folder.
+
+    Raises
+    ------
+    PermanentError
+        If the file cannot be decoded.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            shape, rate_hz = (file.frames, file.channels), file.samplerate
+            if file.frames * file.channels <= _IN_MEMORY:
+                return file.read(dtype="float32", always_2d=True), rate_hz
+            scratch.mkdir(parents=True, exist_ok=True)
+            sound = np.memmap(scratch / f"{path.stem}.float32", np.float32, "w+", shape=shape)
+            first = 0
+            for piece in file.blocks(_PIECE, dtype="float32", always_2d=True):
+                sound[first : first + len(piece)] = piece
+                first += len(piece)
+            return sound, rate_hz
+    except soundfile.LibsndfileError as error:
+        raise PermanentError(f"{path} cannot be read as sound: {error}") from error
 
 
 def checked(audio: npt.NDArray[np.float32], sample_rate_hz: int) -> npt.NDArray[np.float32]:
@@ -23,11 +65,13 @@ def checked(audio: npt.NDArray[np.float32], sample_rate_hz: int) -> npt.NDArray[
         raise ValueError(
             f"audio of shape {samples.shape} at {sample_rate_hz} Hz is not (n,) or (n, channels)"
         )
-    finite = np.isfinite(samples)
-    if not finite.all():
-        first = int(np.argmin(finite.reshape(len(samples), -1).all(axis=1)))
-        raise PermanentError(
-            f"the audio holds {int((~finite).sum())} samples that are not numbers, the first at "
-            f"{first / sample_rate_hz:.3f} s. Decode the source again; if it stays so, the file is damaged."
-        )
+    for first in range(0, len(samples), _PIECE):
+        piece = samples[first : first + _PIECE]
+        finite = np.isfinite(piece)
+        if not finite.all():
+            at_s = (first + int(np.argmin(finite.reshape(len(piece), -1).all(axis=1)))) / sample_rate_hz
+            raise PermanentError(
+                f"the audio holds samples that are not numbers, the first at {at_s:.3f} s. Decode the source "
+                "again; if it stays so, the file is damaged."
+            )
     return samples

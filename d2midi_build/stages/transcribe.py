@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d2midi_build import clock, tables
@@ -75,9 +77,9 @@ def _vocals_digests() -> dict[str, str]:
 
 def _run(work: Work) -> Made:
     import pyarrow as pa
-    import soundfile
 
     from d2midi_build.music import vocals
+    from d2midi_build.music.audio import read_sound
     from d2midi_build.music.midi import write_midi
     from d2midi_build.music.notes import Notes
 
@@ -86,7 +88,7 @@ def _run(work: Work) -> Made:
         chosen.load()
         work.state["transcriber"] = chosen
     if stems := work.inputs.get("stems"):
-        sounds = {name: soundfile.read(path, dtype="float32", always_2d=True) for name, path in stems.items()}
+        sounds = {name: read_sound(Path(path), work.scratch) for name, path in stems.items()}
         rate_hz = next(iter(sounds.values()))[1]
         drums = sum(sound for name, (sound, _) in sounds.items() if name in _DRUM_STEMS)
         others = sum(sound for name, (sound, _) in sounds.items() if name not in _DRUM_STEMS)
@@ -95,9 +97,10 @@ def _run(work: Work) -> Made:
         )
         voice = vocals.find_voice(others, rate_hz)
     else:
-        audio, rate_hz = soundfile.read(work.inputs["audio"], dtype="float32", always_2d=True)
+        audio, rate_hz = read_sound(Path(work.inputs["audio"]), work.scratch)
         notes = chosen.transcribe(audio, rate_hz)
         voice = vocals.find_voice(audio, rate_hz)
+    shutil.rmtree(work.scratch, ignore_errors=True)
     end_s = clock.frame_time_s(work.inputs["n_frames"])
     notes = _inside(notes, end_s)
     likely = vocals.sung(notes, voice)

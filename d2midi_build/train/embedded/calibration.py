@@ -27,8 +27,8 @@ _USUAL: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 _SUSTAINS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
-def calibrate(model: Model, files: Sequence[Path]) -> Calibration:
-    """Fit everything in `Calibration` on examples.
+def calibrate(model: Model, files: Sequence[Path]) -> tuple[Calibration, dict[str, float]]:
+    """Fit everything in `Calibration` on examples, and score it on the same.
 
     Rules are logistic regressions over all pieces together; thresholds are those with the best F1.
     """
@@ -63,9 +63,23 @@ def calibrate(model: Model, files: Sequence[Path]) -> Calibration:
         rows.append(np.stack([logit(heard[likely]), logit(other[likely])], axis=1))
         labels.append(piece.plays[piece.right][likely])
     draft = _with(draft, instrument=_logistic(np.concatenate(rows), np.concatenate(labels)))
-    least_instrument = max((0.3, 0.4, 0.5, 0.6, 0.7, 2.0), key=lambda each: _instrument_f1(_with(draft, least_instrument=each), pieces, p_note))
+    least_instrument = max(
+        (0.3, 0.4, 0.5, 0.6, 0.7, 2.0),
+        key=lambda each: _instrument_f1(_with(draft, least_instrument=each), pieces, p_note),
+    )
     sustain = max(_SUSTAINS, key=lambda each: sum(piece.ends_right(each) for piece in pieces))
-    return _with(draft, least_instrument=least_instrument, sustain=sustain)
+    final = _with(draft, least_instrument=least_instrument, sustain=sustain)
+    kept = np.concatenate(p_note) >= final.least_note
+    n_onsets = sum(piece.n_onsets for piece in pieces)
+    scores = {
+        "onset_f1": 2 * float((right & kept).sum()) / (n_onsets + float(kept.sum())),
+        "instrument_f1": _instrument_f1(final, pieces, p_note),
+    }
+    for drum, name in enumerate(DRUM_CLASSES):
+        kept = (drums.drum == drum) & (final.p_hit(drums) >= final.least_drums[drum])
+        n_hits = sum(int((piece.hits[:, 1] == drum).sum()) for piece in pieces)
+        scores[f"{name}_f1"] = 2 * float((struck & kept).sum()) / max(n_hits + float(kept.sum()), 1)
+    return final, {name: round(score, 4) for name, score in scores.items()}
 
 
 class _Piece:
@@ -86,7 +100,9 @@ class _Piece:
         # Two instruments in unison are one onset to find.
         once = {(round(float(n[0]) / 0.02), int(n[2])): i for i, n in enumerate(self.notes)}
         onsets = self.notes[sorted(once.values())]
-        self.right, _ = _matched(self.found.frame * FRAME_S, self.found.pitch, self.found.strength, onsets[:, 0], onsets[:, 2])
+        self.right, _ = _matched(
+            self.found.frame * FRAME_S, self.found.pitch, self.found.strength, onsets[:, 0], onsets[:, 2]
+        )
         self.n_onsets = len(onsets)
         near = (np.abs(self.found.frame[:, None] * FRAME_S - self.notes[:, 0]) <= _TOLERANCE_S) & (
             self.found.pitch[:, None] == self.notes[:, 2]
@@ -95,7 +111,11 @@ class _Piece:
         for i, j in np.argwhere(near):
             self.plays[i, int(self.notes[j, 3])] = True
         self.struck, _ = _matched(
-            self.drums.half * DRUM_HOP / RATE_HZ, self.drums.drum, self.drums.strength, self.hits[:, 0], self.hits[:, 1]
+            self.drums.half * DRUM_HOP / RATE_HZ,
+            self.drums.drum,
+            self.drums.strength,
+            self.hits[:, 0],
+            self.hits[:, 1],
         )
         self.near = near
 
@@ -113,7 +133,11 @@ class _Piece:
 
 
 def _matched(
-    time_s: npt.NDArray[Any], kind: npt.NDArray[Any], strength: npt.NDArray[Any], true_s: npt.NDArray[Any], true_kind: npt.NDArray[Any]
+    time_s: npt.NDArray[Any],
+    kind: npt.NDArray[Any],
+    strength: npt.NDArray[Any],
+    true_s: npt.NDArray[Any],
+    true_kind: npt.NDArray[Any],
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which candidates and which truths found each other, one to one, the strongest first."""
     taken = np.zeros(len(true_s), np.bool_)
@@ -135,11 +159,15 @@ def _logistic(rows: npt.NDArray[Any], labels: npt.NDArray[np.bool_]) -> list[flo
 
 def _best(p: npt.NDArray[Any], right: npt.NDArray[np.bool_], n_true: int) -> float:
     """The threshold with the best F1."""
-    scores = [2 * (right & (p >= least)).sum() / (n_true + (p >= least).sum() + 1e-9) for least in _THRESHOLDS]
+    scores = [
+        2 * (right & (p >= least)).sum() / (n_true + (p >= least).sum() + 1e-9) for least in _THRESHOLDS
+    ]
     return round(float(_THRESHOLDS[int(np.argmax(scores))]), 3)
 
 
-def _share_right(calibration: Calibration, pieces: Sequence[_Piece], p_note: Sequence[npt.NDArray[Any]]) -> float:
+def _share_right(
+    calibration: Calibration, pieces: Sequence[_Piece], p_note: Sequence[npt.NDArray[Any]]
+) -> float:
     right = total = 0
     for piece, p in zip(pieces, p_note, strict=True):
         heard = calibration.heard(piece.found, p)
@@ -148,11 +176,16 @@ def _share_right(calibration: Calibration, pieces: Sequence[_Piece], p_note: Seq
     return right / max(total, 1)
 
 
-def _instrument_f1(calibration: Calibration, pieces: Sequence[_Piece], p_note: Sequence[npt.NDArray[Any]]) -> float:
+def _instrument_f1(
+    calibration: Calibration, pieces: Sequence[_Piece], p_note: Sequence[npt.NDArray[Any]]
+) -> float:
     matched = told = true = 0
     for piece, p in zip(pieces, p_note, strict=True):
         chosen = calibration.chosen(piece.found, p)[0]
-        matched, told = matched + int((chosen & piece.plays & piece.right[:, None]).sum()), told + int(chosen.sum())
+        matched, told = (
+            matched + int((chosen & piece.plays & piece.right[:, None]).sum()),
+            told + int(chosen.sum()),
+        )
         true += len(piece.notes)
     return 2 * matched / max(told + true, 1)
 

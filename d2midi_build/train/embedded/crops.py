@@ -35,7 +35,9 @@ Crop = dict[str, npt.NDArray[np.float32]]
 ``hits`` (2 * frames, drum classes)."""
 
 
-def batches(files: Sequence[Path], seed: int, size: int, first: int = 0) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
+def batches(
+    files: Sequence[Path], seed: int, size: int, first: int = 0
+) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
     """Endless batches of random crops; batch ``i`` is the same whatever was drawn before.
 
     Parameters
@@ -54,7 +56,9 @@ def crop(rng: np.random.Generator, example: Example) -> Crop:
     n = example.spectra.shape[1]
     first = int(rng.integers(0, n - CHUNK_FRAMES + 1))
     up = int(rng.integers(-_MOST_SEMITONES, _MOST_SEMITONES + 1)) if rng.random() < 0.6 else 0
-    spectra = _moved(example.spectra[:, first : first + CHUNK_FRAMES].astype(np.float32), up * BINS_PER_SEMITONE)
+    spectra = _moved(
+        example.spectra[:, first : first + CHUNK_FRAMES].astype(np.float32), up * BINS_PER_SEMITONE
+    )
     activations = example.activations[:, first : first + CHUNK_FRAMES].astype(np.float32) / 255
     drums = example.drums[2 * first : 2 * (first + CHUNK_FRAMES)].astype(np.float32)
     if rng.random() < 0.5:
@@ -118,4 +122,6 @@ def _moved(values: npt.NDArray[np.float32], up: int) -> npt.NDArray[np.float32]:
 def _curve(rng: np.random.Generator, n: int, size: float) -> npt.NDArray[np.float32]:
     """A smooth random curve, as an equaliser adds to log magnitudes."""
     knots = int(rng.integers(2, 9))
-    return np.interp(np.linspace(0, 1, n), np.linspace(0, 1, knots), rng.uniform(-size, size, knots)).astype(np.float32)
+    return np.interp(np.linspace(0, 1, n), np.linspace(0, 1, knots), rng.uniform(-size, size, knots)).astype(
+        np.float32
+    )

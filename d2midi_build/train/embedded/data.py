@@ -17,7 +17,7 @@ from d2midi_build.music.synthesis import synthesise
 from d2midi_build.synthetic.arrangement import Part, arrange
 from d2midi_build.transcribers.basic_pitch import PitchModel
 from d2midi_build.transcribers.embedded.decode import INSTRUMENT_CLASSES, drum_class
-from d2midi_build.transcribers.embedded.features import RATE_HZ, features
+from d2midi_build.transcribers.embedded.features import features
 
 PIECE_S: Final = 23.8
 """Length of a piece: two crops of the network's length."""
@@ -91,9 +91,7 @@ def example(seed: Sequence[int], fonts: Sequence[Path]) -> Example:
     )
 
 
-def mixed(
-    rng: np.random.Generator, parts: Sequence[Part], fonts: Sequence[Path]
-) -> npt.NDArray[np.float32]:
+def mixed(rng: np.random.Generator, parts: Sequence[Part], fonts: Sequence[Path]) -> npt.NDArray[np.float32]:
     """The parts played and mixed: mono at 44.1 kHz."""
     one = fonts[rng.integers(len(fonts))] if rng.random() < _ONE_FONT else None
     mix = np.zeros(round(PIECE_S * _RENDER_HZ), np.float32)

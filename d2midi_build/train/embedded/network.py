@@ -43,7 +43,9 @@ class Network(nn.Module):
             nn.ReLU(),
         )
         self.join = nn.Sequential(
-            nn.Conv2d(_STEM * len(_OVERTONES) + 2 * FRAMES_PER_STEP, _WIDTH, 1, bias=False), nn.BatchNorm2d(_WIDTH), nn.ReLU()
+            nn.Conv2d(_STEM * len(_OVERTONES) + 2 * FRAMES_PER_STEP, _WIDTH, 1, bias=False),
+            nn.BatchNorm2d(_WIDTH),
+            nn.ReLU(),
         )
         self.trunk = nn.Sequential(
             _Local(1), _Octaves(), _Local(2), _Local(1), _Octaves(), _Local(4), _Local(1)
@@ -118,9 +120,7 @@ class _Throughout(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(2 * _WIDTH, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH)
-        )
+        self.layers = nn.Sequential(nn.Linear(2 * _WIDTH, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH))
 
     def forward(self, x: Tensor) -> Tensor:
         heard = torch.cat([x.mean(dim=(2, 3)), x.amax(dim=3).mean(dim=2)], dim=1)
@@ -143,7 +143,9 @@ class _Drums(nn.Module):
             nn.MaxPool2d((1, 2)),
         )
         self.join = nn.Sequential(
-            nn.Conv1d(32 * N_DRUM_BANDS // 4, _DRUM_WIDTH, 1, bias=False), nn.BatchNorm1d(_DRUM_WIDTH), nn.ReLU()
+            nn.Conv1d(32 * N_DRUM_BANDS // 4, _DRUM_WIDTH, 1, bias=False),
+            nn.BatchNorm1d(_DRUM_WIDTH),
+            nn.ReLU(),
         )
         self.times = nn.ModuleList(
             nn.Sequential(

@@ -1,35 +1,111 @@
-"""One run from soundfonts to weights: make examples, train, calibrate, export, write down where it came from."""
+"""One run from soundfonts to weights: make examples, train, export, calibrate, write down where they come from."""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from d2midi_build.digests import sha256_file
 from d2midi_build.errors import D2midiError
+from d2midi_build.train.embedded.calibration import calibrate
 from d2midi_build.train.embedded.crops import batches
 from d2midi_build.train.embedded.data import example
+from d2midi_build.train.embedded.fonts import FONTS
 from d2midi_build.train.embedded.network import Network, Probabilities
 from d2midi_build.transcribers.embedded.decode import CHUNK_FRAMES, INSTRUMENT_CLASSES
 from d2midi_build.transcribers.embedded.features import N_BINS, N_DRUM_BANDS, N_PITCHES
+from d2midi_build.transcribers.embedded.model import Model
 
 TRAINING_SEED: Final = 20_261_121
 CALIBRATION_SEED: Final = 20_261_122
 """First numbers of every piece's seed. Test pieces have seeds of one small number: none is shared."""
 
-_RATE: Final = 3e-3
-_BATCH: Final = 4
+N_PIECES: Final = 800
+N_CALIBRATION: Final = 60
+N_BATCHES: Final = 2000
+
+_RATE: Final = 2e-3
+_BATCH: Final = 2
 _SAVE_EVERY: Final = 100
 _LOSSES: Final = ("onset", "frame", "instrument", "drums")
 
 Progress = Callable[[str, int, int], None]
 """Takes what is being done, how many are done and how many there are."""
+
+
+def train_embedded(
+    out: Path,
+    work: Path,
+    fonts: Sequence[Path],
+    calibration_fonts: Sequence[Path],
+    progress: Progress,
+    pieces: int = N_PIECES,
+    calibration_pieces: int = N_CALIBRATION,
+    n_batches: int = N_BATCHES,
+    workers: int = 1,
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Everything from soundfonts to weights that `Embedded` can be given.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for ``embedded.onnx``, ``calibration.json`` and ``provenance.json``.
+    work : Path
+        Folder for examples (1.7 MB each) and the checkpoint; a run that was stopped goes on from there.
+    fonts, calibration_fonts : sequence of Path
+        General MIDI soundfonts to learn from, and others to calibrate with.
+
+    Returns
+    -------
+    dict
+        What ``provenance.json`` says.
+    """
+    started = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    files = make_examples(work / "training", TRAINING_SEED, pieces, fonts, workers, progress)
+    held = make_examples(
+        work / "calibration", CALIBRATION_SEED, calibration_pieces, calibration_fonts, workers, progress
+    )
+    network = train(files, work / "checkpoint.pt", n_batches, device, progress)
+    export(network, out / "embedded.onnx")
+    calibration, scores = calibrate(Model(out / "embedded.onnx"), held)
+    calibration.save(out / "calibration.json")
+    known = {font.sha256: font for font in FONTS}
+    said = {
+        "made_by": "d2midi models train-embedded",
+        "data": "random arrangements (d2midi_build.synthetic.arrangement), see d2midi_build.train.embedded.data",
+        "seeds": {"training": [TRAINING_SEED, pieces], "calibration": [CALIBRATION_SEED, calibration_pieces]},
+        "batches": n_batches,
+        "parameters": sum(values.numel() for values in network.parameters()),
+        "soundfonts": [
+            {
+                "name": font.name,
+                "sha256": digest,
+                "role": role,
+                "licence": known[digest].licence if digest in known else "not known to d2midi",
+                "source": known[digest].source if digest in known else "given by the user",
+            }
+            for role, files_ in (("training", fonts), ("calibration", calibration_fonts))
+            for font, digest in ((font, sha256_file(font)) for font in files_)
+        ],
+        "calibration_scores": scores,
+        "weights": {name: sha256_file(out / name) for name in ("embedded.onnx", "calibration.json")},
+        "torch": torch.__version__,
+        "device": device,
+        "minutes_of_last_run": round((time.monotonic() - started) / 60, 1),
+    }
+    (out / "provenance.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    return said
 
 
 def make_examples(
@@ -150,7 +226,11 @@ def _losses(answers: tuple[Tensor, ...], batch: dict[str, Tensor]) -> list[Tenso
 
 def export(network: Network, path: Path) -> None:
     """Write the network with probabilities as answers, for inputs of one chunk, as ONNX."""
-    shapes = [(1, 2, CHUNK_FRAMES, N_BINS), (1, 2, CHUNK_FRAMES, N_PITCHES), (1, 2 * CHUNK_FRAMES, N_DRUM_BANDS)]
+    shapes = [
+        (1, 2, CHUNK_FRAMES, N_BINS),
+        (1, 2, CHUNK_FRAMES, N_PITCHES),
+        (1, 2 * CHUNK_FRAMES, N_DRUM_BANDS),
+    ]
     partial = path.with_suffix(".partial")
     torch.onnx.export(
         Probabilities(network).eval(),

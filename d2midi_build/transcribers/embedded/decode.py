@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from d2midi_build.music.instruments import INSTRUMENTS, instrument_named
 from d2midi_build.music.notes import Notes
-from d2midi_build.transcribers.embedded.features import DRUM_HOP, FRAME_S, LOWEST_PITCH, N_PITCHES, RATE_HZ
+from d2midi_build.transcribers.embedded.features import DRUM_HOP, FRAME_S, LOWEST_PITCH, RATE_HZ
 
 Floats = npt.NDArray[np.float32]
 
@@ -40,7 +40,13 @@ DRUM_CLASSES: Final = ("kick", "snare", "hat", "tom", "cymbal")
 DRUM_KEYS: Final = (36, 38, 42, 45, 49)
 """The General MIDI percussion key written for each class."""
 
-_CLASS_KEYS: Final = ((35, 36), (38, 40), (42, 44, 46), (41, 43, 45, 47, 48, 50), (49, 51, 52, 53, 55, 57, 59))
+_CLASS_KEYS: Final = (
+    (35, 36),
+    (38, 40),
+    (42, 44, 46),
+    (41, 43, 45, 47, 48, 50),
+    (49, 51, 52, 53, 55, 57, 59),
+)
 
 _LEAST_PEAK: Final = 0.05
 _DRUM_LENGTH_S: Final = 0.1
@@ -128,7 +134,12 @@ def candidates(
     heard = (instrument[:, steps, row] * weights).sum(axis=1) / weights.sum(axis=0)
     after = np.clip(k + np.arange(1, 6)[:, None], 0, len(frame) - 1)
     return Candidates(
-        at, row + LOWEST_PITCH, strength, heard.T, level[after[:3], row].max(axis=0), frame[after, row].mean(axis=0)
+        at,
+        row + LOWEST_PITCH,
+        strength,
+        heard.T,
+        level[after[:3], row].max(axis=0),
+        frame[after, row].mean(axis=0),
     )
 
 

@@ -90,9 +90,7 @@ def features(
         np.maximum.at(activations[place], frame[inside], values[inside])
     return Features(
         np.stack(
-            [
-                _bands(scaled, length, HOP, n_frames, _log_frequency(length)) for length in (_LONG, _SHORT)
-            ]
+            [_bands(scaled, length, HOP, n_frames, _log_frequency(length)) for length in (_LONG, _SHORT)]
         ),
         activations,
         _bands(scaled, _DRUM, DRUM_HOP, 2 * n_frames, _mel()),

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from d2midi_build.transcribers.basic_pitch import PitchModel
 from d2midi_build.transcribers.embedded.decode import (
     CHUNK_FRAMES,
-    DRUM_CLASSES,
     Candidates,
     Hits,
     candidates,
@@ -79,7 +78,9 @@ class Model:
         options = onnxruntime.SessionOptions()
         # One thread: workers are the parallelism, and sums come out in the same order everywhere.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            str(weights), options, providers=["CPUExecutionProvider"]
+        )
         self._pitch = PitchModel()
 
     def hear(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Heard | None:
@@ -96,9 +97,11 @@ class Model:
             note, onset, times_s = self._pitch.activations(sound)
             seen = features(sound, note, onset, times_s, rms)
             for found, drums, at, sounding in self.chunks(seen, first - start, end - start):
-                parts.append((moved(found, drums, start)))
+                parts.append(moved(found, drums, start))
                 frame[start + at : start + at + len(sounding)] = sounding
-        return Heard(Candidates.join([part[0] for part in parts]), Hits.join([part[1] for part in parts]), frame)
+        return Heard(
+            Candidates.join([part[0] for part in parts]), Hits.join([part[1] for part in parts]), frame
+        )
 
     def chunks(
         self, seen: Features, first: int, end: int

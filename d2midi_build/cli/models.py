@@ -1,0 +1,113 @@
+"""``d2midi models``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from d2midi_build.cli.options import JsonOption, QuietOption
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The models that come with d2midi: train them again.",
+    rich_markup_mode="markdown",
+)
+
+
+@app.callback()
+def models() -> None:
+    """The models that come with d2midi."""
+
+
+@app.command("train-embedded")
+def train_embedded(
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder for the weights, calibration and provenance.", file_okay=False),
+    ] = Path("embedded-weights"),
+    soundfonts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--soundfonts",
+            help="Folder to look for the soundfonts in, beside /usr/share/sounds/sf2; may be given again. "
+            "A missing one is answered with where it comes from.",
+            file_okay=False,
+            show_default=False,
+        ),
+    ] = None,
+    learn: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--learn",
+            help="Learn from these soundfont files, not the usual ones; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    calibrate: Annotated[
+        list[Path] | None,
+        typer.Option("--calibrate", help="Calibrate with these; must be others.", show_default=False),
+    ] = None,
+    pieces: Annotated[int, typer.Option("--pieces", min=1, help="Pieces of 24 s to learn from.")] = 800,
+    batches: Annotated[int, typer.Option("--batches", min=1, help="Steps of training.")] = 2000,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make pieces.")] = 2,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the default transcriber's network from nothing.
+
+    Composes and plays random music with several soundfonts, trains on it, calibrates the probabilities with another
+    soundfont, and writes ONNX weights with a file that says where they come from. About two hours on two cores; needs
+    the extra `train`. What is made on the way lies in OUT/work; a run that was stopped goes on from there.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from d2midi_build.errors import UsageError
+    from d2midi_build.train.embedded.fonts import SYSTEM_FOLDER, find
+
+    try:
+        from d2midi_build.train.embedded.training import train_embedded
+    except ImportError as error:
+        raise UsageError(
+            f"training needs the extra `train` ({error.name} is missing): uv sync --extra train"
+        ) from error
+    folders = [*(soundfonts or []), SYSTEM_FOLDER]
+    fonts = learn or find(folders, "training")
+    others = calibrate or find(folders, "calibration")
+    if both := {font.resolve() for font in fonts} & {font.resolve() for font in others}:
+        raise UsageError(f"{both.pop()} is given to learn from and to calibrate with: use another one")
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=quiet or as_json or not console.is_terminal
+    ) as bar:
+        tasks: dict[str, int] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            kind = what.partition(" ")[0]
+            if kind not in tasks:
+                tasks[kind] = bar.add_task(what, total=total)
+            bar.update(bar.task_ids[tasks[kind]], completed=done, description=what)  # type: ignore[arg-type]
+
+        said = train_embedded(
+            out,
+            out / "work",
+            fonts,
+            others,
+            progress,
+            pieces,
+            max(2, pieces * 60 // 800),
+            batches,
+            workers,
+            device,
+        )
+    if as_json:
+        typer.echo(json.dumps(said))
+        return
+    typer.echo(f"{out}: {said['parameters']:,} weights, trained in {said['minutes_of_last_run']} min")
+    for name, score in said["calibration_scores"].items():
+        typer.echo(f"  {name} {score:.3f} (pieces it was calibrated on)")
