@@ -128,14 +128,14 @@ class TranscribeRecipe(_Section):
     )
     vocals: Literal["drop", "lead", "review"] = Field(
         "review",
-        description="Notes judged sung: left out, or handed to Lead 1 (square), or that and the clip marked for "
-        "review.",
+        description="Notes judged sung: left out, or handed to Lead 1 (square), or only told by their origin, and "
+        "clips with much singing marked for review.",
     )
     vocals_review_above: float = Field(
-        0.3,
+        0.5,
         ge=0,
         le=1,
-        description="With `vocals = \"review\"`: vocal share of a clip above which it is marked for review.",
+        description='With `vocals = "review"`: vocal share of a clip above which it is marked for review.',
     )
 
 
@@ -156,7 +156,7 @@ class BeatsRecipe(_Section):
     """Musical beats from sound and notes, kinematic beats from keypoints."""
 
     least_confidence: float = Field(
-        0.5, ge=0, le=1, description="Musical beats below this confidence are unknown: none are kept."
+        0.6, ge=0, le=1, description="Musical beats below this confidence are unknown: none are kept."
     )
     least_prominence: float = Field(
         0.15,

@@ -104,60 +104,6 @@ def beat_evidence(evidence: Float32Array) -> Float32Array:
     return evidence[:, [CLASSES.index(name) for name in _BAR]]
 
 
-def levels(evidence: Float32Array, frames: IntArray, settings: Settings) -> dict[str, float]:
-    """Evidence, in nats per second, of beats and of the same beats at other metrical levels.
-
-    Parameters
-    ----------
-    evidence : np.ndarray, shape (n_frames, n_classes), float32
-    frames : np.ndarray, shape (n,), int64
-        Frames of at least four beats.
-    settings : Settings
-
-    Returns
-    -------
-    dict
-        ``as_found``, ``off_beat`` (half a beat later), ``double``, ``half`` and ``triplet`` (three for two), each with
-        its best bars and the prior of its tempo.
-    """
-    n = len(frames)
-    fine = np.interp(np.arange(0, n - 1 + 1e-9, 1 / 6), np.arange(n), frames)
-    other = {
-        "as_found": fine[::6],
-        "off_beat": fine[3::6],
-        "double": fine[::3],
-        "half": max((fine[::12], fine[6::12]), key=lambda at: _level(evidence, at, settings)),
-        "triplet": max((fine[start::4] for start in (0, 2)), key=lambda at: _level(evidence, at, settings)),
-        "two_of_three": max(
-            (fine[start::9] for start in (0, 3, 6)), key=lambda at: _level(evidence, at, settings)
-        ),
-    }
-    return {name: _level(evidence, at, settings) for name, at in other.items()}
-
-
-def _level(evidence: Float32Array, at: FloatArray, settings: Settings) -> float:
-    """Evidence of beats at ``at`` (frames) with the best regular bars, nats per second."""
-    if len(at) < 2:
-        return 0.0
-    seconds = float(at[-1] - at[0]) / FRAMES_PER_S
-    found = np.round(at).astype(np.int64)
-    column = {name: evidence[:, CLASSES.index(name)] for name in CLASSES}
-    bars = []
-    for bar in (_BAR[:4], _BAR[4:]):
-        for start in range(len(bar)):
-            names = [bar[(start + i) % len(bar)] for i in range(len(found))]
-            bars.append(sum(float(column[name][frame]) for name, frame in zip(names, found, strict=True)))
-
-    def between(name: str, share: float) -> FloatArray:
-        inside = np.round(at[:-1] + share * np.diff(at)).astype(np.int64)
-        return np.asarray(column[name][inside], dtype=np.float64)
-
-    straight = between("half", 0.5) + between("quarter", 0.25) + between("quarter", 0.75)
-    parts = np.maximum(straight, between("third", 1 / 3) + between("third", 2 / 3)).sum()
-    octave = np.log2(60.0 * FRAMES_PER_S / float(np.median(np.diff(at))) / settings.centre_bpm)
-    return (max(bars) + float(parts)) / seconds - settings.octave * octave**2
-
-
 State = tuple[int, int, int]
 """Frame of a beat, index of the interval before it, place in the bar; frame -1 where there was none yet."""
 

@@ -34,7 +34,13 @@ WEIGHTS: Final = Path(__file__).with_name("beat_weights.json")
 LEAST_BEATS: Final = 8
 """Fewer beats in a row prove no tempo."""
 
-LEAST_CONFIDENCE: Final = 0.5
+LEAST_CONFIDENCE: Final = 0.6
+"""Random onsets, rubato, noise and a free piano performance stayed below (``docs/decisions/0006-beats.md``)."""
+
+_STEEPNESS: Final = 1.9
+_EVEN: Final = 2.61
+"""Confidence is ``g**1.9 / (g**1.9 + 2.61)`` of the mean evidence g per beat in nats: drawn through the shares of
+tuning pieces that were right at g = 2.6 (.70) and g = 9 (.96)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +62,7 @@ class Beats:
     method : str
         What found them.
     confidence : float
-        0-1: how likely the beats are right (F at 70 ms of 0.9 or more).
+        0-1: how likely the beats are right (F at 70 ms of 0.9 or more), from the evidence at them.
     reason : str
         Why they are unknown; empty where known.
     """
@@ -142,8 +148,9 @@ def evidence_of(found: Float32Array) -> Float32Array:
 
 
 def _confidence(evidence: Float32Array, path: BeatPath) -> float:
-    gain = beat_evidence(evidence)[path.frames, path.places]
-    return float(np.clip(gain.mean() / 8, 0, 1))
+    """How likely the beats are right, from the mean evidence at them."""
+    gain = max(float(beat_evidence(evidence)[path.frames, path.places].mean()), 0.0) ** _STEEPNESS
+    return gain / (gain + _EVEN)
 
 
 def _unknown(reason: str, confidence: float) -> Beats:
