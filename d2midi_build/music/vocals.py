@@ -11,7 +11,7 @@ variance) go into a network with one hidden layer. It learned from formulas only
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal
@@ -81,7 +81,8 @@ SINGABLE: Final = (45, 81)
 """MIDI pitches, A2 to A5, that may be judged sung."""
 
 _LEAST_HEARD: Final = 0.6
-_SUNG: Final = 0.7
+_SUNG: Final = 0.9
+"""High, since taking an instrument's note for sung costs more than the other way round."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,9 +307,10 @@ def apply(notes: Notes, likely: npt.NDArray[np.float32], policy: Policy) -> Note
     likely : np.ndarray, shape (n,)
         As `sung` gives it. A note is taken to be sung from `_SUNG` on.
     policy : "drop", "lead" or "review"
-        ``drop`` leaves sung notes out. ``lead`` and ``review`` hand them to Lead 1 (square), end their origin with
-        ``/voice`` and say as ``p_instrument`` how likely they are sung. The two differ only in what is
-        asked of a human afterwards.
+        ``drop`` leaves sung notes out. ``lead`` hands them to Lead 1 (square), ends their origin with ``/voice``
+        and says as ``p_instrument`` how likely they are sung. ``review`` keeps every note and its instrument
+        and only ends the origin of sung ones with ``/voice``: what is sung is judged too poorly to change
+        notes unasked.
 
     Returns
     -------
@@ -318,16 +320,20 @@ def apply(notes: Notes, likely: npt.NDArray[np.float32], policy: Policy) -> Note
     is_sung = likely >= _SUNG
     if policy == "drop":
         return notes.where(~is_sung).sorted()
-    theirs = notes.where(is_sung)
+    origin = np.array(
+        [f"{each}/{VOICE}" if theirs else each for each, theirs in zip(notes.origin, is_sung, strict=True)]
+    )
+    if policy == "review":
+        return replace(notes, origin=origin).sorted() if len(notes) else notes
     moved = Notes.create(
-        theirs.onset_s,
-        theirs.offset_s,
-        theirs.pitch,
-        theirs.velocity,
+        notes.onset_s[is_sung],
+        notes.offset_s[is_sung],
+        notes.pitch[is_sung],
+        notes.velocity[is_sung],
         LEAD.program,
-        p_note=theirs.p_note,
+        p_note=notes.p_note[is_sung],
         p_instrument=likely[is_sung],
-        origin=np.array([f"{origin}/{VOICE}" for origin in theirs.origin], dtype=np.str_),
+        origin=origin[is_sung] if is_sung.any() else "",
     )
     return Notes.concat([notes.where(~is_sung), moved])
 
