@@ -35,7 +35,7 @@ LEAST_BEATS: Final = 8
 """Fewer beats in a row prove no tempo."""
 
 LEAST_CONFIDENCE: Final = 0.6
-"""Random onsets, rubato, noise and a free piano performance stayed below (``docs/decisions/0006-beats.md``)."""
+"""A line between few points: random onsets have passed it, double tempi too (``docs/decisions/0006-beats.md``)."""
 
 _STEEPNESS: Final = 1.9
 _EVEN: Final = 2.61
@@ -62,7 +62,7 @@ class Beats:
     method : str
         What found them.
     confidence : float
-        0-1: how likely the beats are right (F at 70 ms of 0.9 or more), from the evidence at them.
+        0-1: grows with the evidence at the beats. Not calibrated: beats at double tempo can have .96.
     reason : str
         Why they are unknown; empty where known.
     """
