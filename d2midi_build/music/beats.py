@@ -150,7 +150,7 @@ def evidence_of(found: Float32Array) -> Float32Array:
 def _confidence(evidence: Float32Array, path: BeatPath) -> float:
     """How likely the beats are right, from the mean evidence at them."""
     gain = max(float(beat_evidence(evidence)[path.frames, path.places].mean()), 0.0) ** _STEEPNESS
-    return gain / (gain + _EVEN)
+    return float(gain / (gain + _EVEN))
 
 
 def _unknown(reason: str, confidence: float) -> Beats:
