@@ -189,7 +189,7 @@ def features(sound: npt.NDArray[np.float32], loud: float) -> _Curve:
     _, jumping = _over(np.diff(cepstrum, axis=0, prepend=cepstrum[:1]), _HALF_CONTEXT)
     _, syllables = _over(cepstrum[:, 1:6], _HALF_SYLLABLE)
     told = [mean, restless, spread[:, -8:], changing, jumping, syllables, colour[:, 1:]]
-    return np.concatenate(told, axis=1).astype(np.float32)[::2]
+    return np.asarray(np.concatenate(told, axis=1)[::2], dtype=np.float32)
 
 
 N_FEATURES: Final = 107
@@ -233,7 +233,7 @@ def _gliding(lines: _Curve) -> tuple[_Curve, _Curve]:
     gain : np.ndarray, shape (rows, 12)
         How much more alike they are than without a shift; how alike they are.
     """
-    glides, gains, alikes = [], [], []
+    glides, gains, likenesses = [], [], []
     for first, end in _RANGES:
         bell = np.bartlett(end - first + 2)[1:-1].astype(np.float32)
         now, size = _centred(lines[2:, first:end] * bell)
@@ -246,8 +246,8 @@ def _gliding(lines: _Curve) -> tuple[_Curve, _Curve]:
         shift[:2] = 0
         glides.append(shift * np.maximum(2 * best - 1, 0))
         gains.append(best - alike[:, _FURTHEST])
-        alikes.append(best)
-    return np.stack(glides, axis=1), np.stack(gains + alikes, axis=1)
+        likenesses.append(best)
+    return np.stack(glides, axis=1), np.stack(gains + likenesses, axis=1)
 
 
 def _centred(rows: _Curve) -> tuple[_Curve, _Curve]:

@@ -90,8 +90,8 @@ def _run(work: Work) -> Made:
     if stems := work.inputs.get("stems"):
         sounds = {name: read_sound(Path(path), work.scratch) for name, path in stems.items()}
         rate_hz = next(iter(sounds.values()))[1]
-        drums = sum(sound for name, (sound, _) in sounds.items() if name in _DRUM_STEMS)
-        others = sum(sound for name, (sound, _) in sounds.items() if name not in _DRUM_STEMS)
+        drums: Any = sum(sound for name, (sound, _) in sounds.items() if name in _DRUM_STEMS)
+        others: Any = sum(sound for name, (sound, _) in sounds.items() if name not in _DRUM_STEMS)
         notes = Notes.concat(
             [chosen.transcribe(others, rate_hz).pitched(), chosen.transcribe(drums, rate_hz).drums()]
         )
