@@ -186,6 +186,68 @@ def _tempo_map(rng: np.random.Generator, family: str, bpm: float, n: int, start_
     return _TempoMap(start_s + np.concatenate([[0.0], np.cumsum(60.0 / local)[:-1]]))
 
 
+def misheard(notes: Notes, rng: np.random.Generator) -> Notes:
+    """Notes as a transcriber might hear them: some missed, late or short, some that never were, with probabilities."""
+    missed, wrong, drums_missed = rng.uniform(0, 0.35), rng.uniform(0, 0.35), rng.uniform(0, 0.3)
+    dropped = rng.random(len(notes)) < np.where(notes.is_drum, drums_missed, missed)
+    for keys in ((35, 36), (37, 38, 39, 40), (42, 44, 46)):
+        if rng.random() < 0.07:
+            dropped |= notes.is_drum & np.isin(notes.pitch, keys)
+    heard = notes.where(~dropped)
+    n = len(heard)
+    onset_s = np.maximum(heard.onset_s + rng.normal(0, rng.uniform(0, 0.018), n), 0)
+    length_s = (heard.offset_s - heard.onset_s) * rng.uniform(0.3, 1.1, n)
+    # Ghosts: half of them an octave or a fifth beside a note, at its time; the others anywhere.
+    n_ghosts = rng.binomial(n, wrong)
+    source = rng.integers(0, max(n, 1), n_ghosts)
+    anywhere = rng.random(n_ghosts) < 0.5
+    end_s = float(notes.offset_s.max()) if len(notes) else 1.0
+    ghost_s = np.where(anywhere, rng.uniform(0, end_s, n_ghosts), onset_s[source] if n else 0.0)
+    ghost_pitch = heard.pitch[source] + np.where(
+        heard.is_drum[source], 0, rng.choice([-12, 12, 19, 7], n_ghosts)
+    )
+    trust = rng.uniform(1, 6)
+    return Notes.create(
+        np.concatenate([onset_s, ghost_s]),
+        np.concatenate([onset_s + length_s + 0.03, ghost_s + rng.uniform(0.05, 0.5, n_ghosts)]),
+        np.clip(np.concatenate([heard.pitch, ghost_pitch]), 0, 127),
+        np.concatenate([heard.velocity, heard.velocity[source]]),
+        np.concatenate([heard.program, heard.program[source]]),
+        np.concatenate([heard.is_drum, heard.is_drum[source]]),
+        p_note=np.concatenate([rng.beta(trust + 1, 1.2, n), rng.beta(2, trust, n_ghosts)]),
+    ).sorted()
+
+
+PULSELESS = ("poisson", "rubato", "pads", "shots")
+
+
+def pulseless_piece(seed: int) -> Piece:
+    """Music without beats: onsets of a Poisson process, every interval another, long sounds, or random drums."""
+    rng = np.random.default_rng([seed, 99])
+    kind = PULSELESS[seed % len(PULSELESS)]
+    program = int(rng.choice(_CHORD_PROGRAMS))
+    rate = {"pads": 0.4}.get(kind, float(rng.uniform(1, 7)))
+    n = round(SECONDS * rate * 1.5) + 5
+    if kind == "rubato":
+        gaps = 1 / rate * np.exp(rng.normal(0, rng.uniform(0.25, 0.6), n)) * rng.choice([1, 1, 2, 0.5], n)
+    else:
+        gaps = rng.exponential(1 / rate, n)
+    onset_s = 0.2 + np.cumsum(gaps)
+    length = 1.2 if kind != "pads" else 6.0
+    voices = int(rng.integers(1, 4))
+    pitch = rng.integers(38, 84, (voices, n))
+    drum = np.full(n, kind == "shots") | (rng.random(n) < float(rng.choice([0.0, 0.3])))
+    pitch[:, drum] = rng.choice([36, 38, 42], int(drum.sum()))
+    keep = onset_s < SECONDS - 0.2
+    column = np.tile(keep, voices)
+    onsets = np.tile(onset_s, voices)[column]
+    notes = Notes.create(
+        onsets, np.minimum(onsets + rng.uniform(0.2, length, len(onsets)), SECONDS), pitch.ravel()[column],
+        rng.integers(60, 110, len(onsets)), program, np.tile(drum, voices)[column],
+    ).playable()  # fmt: skip
+    return Piece(f"{kind} {seed}", "pulseless", notes, np.empty(0), np.empty(0), SECONDS)
+
+
 def midi_pieces(folder: Path) -> tuple[list[Piece], dict[str, str]]:
     """General MIDI songs below a folder with a credible tempo map, and why the others were left out.
 

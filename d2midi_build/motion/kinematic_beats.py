@@ -45,7 +45,7 @@ _LEAST_SPEED_M_S: Final = 0.05
 
 @dataclass(frozen=True)
 class Settings:
-    """How speed becomes beats; chosen on synthetic dancers (``benchmarks/kinematic_beats.py``).
+    """How speed becomes beats; chosen on synthetic dancers (``docs/decisions/0006-beats.md``).
 
     Attributes
     ----------

@@ -34,15 +34,13 @@ POSITION: Final = np.array([1, 2, 3, 4, 1, 2, 3])
 METRE: Final = np.array([4, 4, 4, 4, 3, 3, 3])
 """Position in the bar, and beats per bar, of each place."""
 
-_INTERVALS: Final = np.arange(round(60 * FRAMES_PER_S / MAX_BPM), round(60 * FRAMES_PER_S / MIN_BPM) + 1)
-_N_INTERVALS: Final = len(_INTERVALS)
-_LONGEST: Final = int(_INTERVALS[-1])
-_BLOCK: Final = int(_INTERVALS[0])
-"""Frames solved at once: no beat depends on another less than the shortest interval before it."""
+SHORTEST: Final = round(60 * FRAMES_PER_S / MAX_BPM)
+LONGEST: Final = round(60 * FRAMES_PER_S / MIN_BPM)
+"""The intervals between beats that are thought of, in frames."""
 
 _SHIFTS: Final = tuple(range(-3, 4))
-_KEPT_BLOCKS: Final = 120 * FRAMES_PER_S // _BLOCK
-"""What is older than about a minute when this many blocks are kept is decided and forgotten: memory is bounded."""
+_KEPT_FRAMES: Final = 120 * FRAMES_PER_S
+"""What is older than a minute when this many frames are kept is decided and forgotten: memory is bounded."""
 
 _IMPOSSIBLE: Final = np.float32(-1e9)
 _START: Final = -1
@@ -82,7 +80,9 @@ class Path:
     places: IntArray
 
 
-def best_path(evidence: Float32Array, settings: Settings) -> Path:
+def best_path(
+    evidence: Float32Array, settings: Settings, shortest: int = SHORTEST, longest: int = LONGEST
+) -> Path:
     """The likeliest beats.
 
     Parameters
@@ -90,13 +90,15 @@ def best_path(evidence: Float32Array, settings: Settings) -> Path:
     evidence : np.ndarray, shape (n_frames, n_classes), float32
         Log-likelihood ratio of each of `CLASSES` against "none", per frame.
     settings : Settings
+    shortest, longest : int, optional
+        Bounds of the intervals between beats, in frames, within `SHORTEST` and `LONGEST`, which are the default.
 
     Returns
     -------
     Path
         Empty where no beats are likelier than none at all.
     """
-    return _Search(evidence, settings).run()
+    return _Search(evidence, settings, np.arange(shortest, longest + 1)).run()
 
 
 def beat_evidence(evidence: Float32Array) -> Float32Array:
@@ -104,22 +106,51 @@ def beat_evidence(evidence: Float32Array) -> Float32Array:
     return evidence[:, [CLASSES.index(name) for name in _BAR]]
 
 
+def part_evidence(evidence: Float32Array) -> Float32Array:
+    """The columns of ``evidence`` for the half, a third and a quarter of a beat: shape (n_frames, 3)."""
+    return evidence[:, [CLASSES.index(name) for name in ("half", "third", "quarter")]]
+
+
 State = tuple[int, int, int]
 """Frame of a beat, index of the interval before it, place in the bar; frame -1 where there was none yet."""
+
+
+def between_evidence(parts: Float32Array, frames: IntArray, intervals: IntArray) -> Float32Array:
+    """Evidence of what lies in the intervals that end at frames, straight or in thirds: shapes broadcast.
+
+    Parameters
+    ----------
+    parts : np.ndarray, shape (n_frames, 3)
+        What `part_evidence` gives; ``frames - intervals`` must not be negative.
+    frames, intervals : np.ndarray
+        Ends and lengths in frames.
+    """
+
+    def at(share: float, column: int) -> Float32Array:
+        found: Float32Array = parts[frames - np.round(intervals * share).astype(np.int64), column]
+        return found
+
+    straight = at(0.5, 0) + at(0.25, 2) + at(0.75, 2)
+    return np.asarray(np.maximum(straight, at(1 / 3, 1) + at(2 / 3, 1)))
 
 
 class _Search:
     """One recording's search; see `best_path`."""
 
-    def __init__(self, evidence: Float32Array, settings: Settings) -> None:
+    def __init__(self, evidence: Float32Array, settings: Settings, intervals: IntArray) -> None:
         self._n = len(evidence)
+        self._intervals = intervals
+        self._longest = int(intervals[-1])
+        # Frames solved at once: no beat depends on another less than the shortest interval before it.
+        self._block = int(intervals[0])
+        self._kept_blocks = _KEPT_FRAMES // self._block
         self._settings = settings
         self._beat = beat_evidence(evidence)
-        parts = evidence[:, [CLASSES.index(name) for name in ("half", "third", "quarter")]]
-        self._parts = np.pad(parts, ((_LONGEST, 0), (0, 0)))
-        octaves = np.log2(60.0 * FRAMES_PER_S / _INTERVALS / settings.centre_bpm)
-        self._prior = (-settings.octave * octaves**2 * _INTERVALS / FRAMES_PER_S).astype(np.float32)
-        self._bend = _bend(settings.tempo)
+        parts = part_evidence(evidence)
+        self._parts = np.pad(parts, ((self._longest, 0), (0, 0)))
+        octaves = np.log2(60.0 * FRAMES_PER_S / self._intervals / settings.centre_bpm)
+        self._prior = (-settings.octave * octaves**2 * self._intervals / FRAMES_PER_S).astype(np.float32)
+        self._bend = _bend(settings.tempo, intervals)
         # What has been decided, in pieces; and per block kept, where each state and each start came from.
         self._beats: list[list[tuple[int, int]]] = []
         self._decided = -1
@@ -129,18 +160,21 @@ class _Search:
 
     def run(self) -> Path:
         """Go through all blocks, then trace the best path back."""
-        shape = (_LONGEST + _BLOCK, _N_INTERVALS, _N_PLACES)
+        shape = (self._longest + self._block, len(self._intervals), _N_PLACES)
         # The last frames' scores, already carried over to the interval that comes next, and from which one.
         score = np.full(shape, _IMPOSSIBLE, np.float32)
         origin = np.zeros(shape, np.int16)
-        rows = np.arange(_N_INTERVALS)
+        rows = np.arange(len(self._intervals))
         best, best_state = np.float32(0.0), (-1, 0, 0)
         # Beats may begin again after the longest interval; sooner, one hit would count as an end and as a start.
-        ended = [(best, best_state)] * (_LONGEST // _BLOCK + 2)
-        for first in range(0, self._n, _BLOCK):
-            frames = np.arange(first, min(first + _BLOCK, self._n))
-            score[:_LONGEST], origin[:_LONGEST] = score[-_LONGEST:], origin[-_LONGEST:]
-            source = (frames - first + _LONGEST)[:, None] - _INTERVALS
+        ended = [(best, best_state)] * (self._longest // self._block + 2)
+        for first in range(0, self._n, self._block):
+            frames = np.arange(first, min(first + self._block, self._n))
+            score[: self._longest], origin[: self._longest] = (
+                score[-self._longest :],
+                origin[-self._longest :],
+            )
+            source = (frames - first + self._longest)[:, None] - self._intervals
             reached, came = self._next_places(score[source, rows], origin[source, rows])
             reached += (self._between(frames) + self._prior)[:, :, None]
             rested, rested_state = ended[0]
@@ -153,10 +187,10 @@ class _Search:
             if now[top] > best:
                 best, best_state = now[top], (first + int(top[0]), int(top[1]), int(top[2]))
             ended = [*ended[1:], (best, best_state)]
-            block = slice(_LONGEST, _LONGEST + len(frames))
+            block = slice(self._longest, self._longest + len(frames))
             score[block], origin[block] = self._bent(now)
-            if len(self._came) >= _KEPT_BLOCKS:
-                self._decide(best_state, first - _KEPT_BLOCKS * _BLOCK // 2)
+            if len(self._came) >= self._kept_blocks:
+                self._decide(best_state, first - self._kept_blocks * self._block // 2)
         self._decide(best_state, self._n)
         beats = [beat for piece in self._beats for beat in piece]
         found = np.array(beats, dtype=np.int64).reshape(-1, 2)
@@ -180,15 +214,7 @@ class _Search:
 
     def _between(self, frames: IntArray) -> Float32Array:
         """Evidence of what lies between two beats, the second at ``frames``: shape (n, n_intervals)."""
-
-        def at(share: float, column: int) -> Float32Array:
-            back = np.round(_INTERVALS * share).astype(np.int64)
-            found: Float32Array = self._parts[(frames + _LONGEST)[:, None] - back, column]
-            return found
-
-        straight = at(0.5, 0) + at(0.25, 2) + at(0.75, 2)
-        inside: Float32Array = np.maximum(straight, at(1 / 3, 1) + at(2 / 3, 1))
-        return inside
+        return between_evidence(self._parts, (frames + self._longest)[:, None], self._intervals)
 
     def _bent(self, score: Float32Array) -> tuple[Float32Array, npt.NDArray[np.int16]]:
         """Each next interval's best score after a change of tempo, and the interval it came from."""
@@ -199,12 +225,14 @@ class _Search:
         best = np.broadcast_to(best, score.shape).copy()
         origin = np.broadcast_to(last[:, None, :], score.shape).copy()
         for row, shift in enumerate(_SHIFTS):
-            to = slice(max(-shift, 0), _N_INTERVALS - max(shift, 0))
-            source = slice(max(shift, 0), _N_INTERVALS - max(-shift, 0))
+            if abs(shift) >= len(self._intervals):
+                continue
+            to = slice(max(-shift, 0), len(self._intervals) - max(shift, 0))
+            source = slice(max(shift, 0), len(self._intervals) - max(-shift, 0))
             candidate = score[:, source] + self._bend[row, to][None, :, None]
             better = candidate > best[:, to]
             np.copyto(best[:, to], candidate, where=better)
-            places = np.arange(_N_INTERVALS, dtype=np.int16)[source]
+            places = np.arange(len(self._intervals), dtype=np.int16)[source]
             np.copyto(origin[:, to], places[None, :, None], where=better)
         return best, origin
 
@@ -215,26 +243,26 @@ class _Search:
         while frame > self._decided:
             if frame <= until:
                 piece.append((frame, place))
-            block = frame // _BLOCK - self._dropped
-            came = int(self._came[block][frame % _BLOCK, interval, place])
+            block = frame // self._block - self._dropped
+            came = int(self._came[block][frame % self._block, interval, place])
             if came == _START:
                 frame, interval, place = self._idle[block]
             else:
-                frame -= int(_INTERVALS[interval])
+                frame -= int(self._intervals[interval])
                 interval, place = divmod(came, _N_PLACES)
         self._beats.append(piece[::-1])
         self._decided = max(until, self._decided)
-        drop = max((self._decided - _LONGEST) // _BLOCK - self._dropped, 0)
+        drop = max((self._decided - self._longest) // self._block - self._dropped, 0)
         del self._came[:drop], self._idle[:drop]
         self._dropped += drop
 
 
-def _bend(penalty: float) -> Float32Array:
+def _bend(penalty: float, intervals: IntArray) -> Float32Array:
     """Gain (at most 0) of coming to an interval from one ``_SHIFTS`` longer: shape (n_shifts, n_intervals)."""
-    gain = np.full((len(_SHIFTS), _N_INTERVALS), _IMPOSSIBLE, np.float32)
+    gain = np.full((len(_SHIFTS), len(intervals)), _IMPOSSIBLE, np.float32)
     for row, shift in enumerate(_SHIFTS):
-        source = _INTERVALS + shift
-        valid = (source >= _INTERVALS[0]) & (source <= _INTERVALS[-1])
-        change = np.abs(np.log(np.maximum(source, 1) / _INTERVALS)) - 1.0 / _INTERVALS
+        source = intervals + shift
+        valid = (source >= intervals[0]) & (source <= intervals[-1])
+        change = np.abs(np.log(np.maximum(source, 1) / intervals)) - 1.0 / intervals
         gain[row, valid] = -penalty * np.maximum(change[valid], 0.0)
     return gain

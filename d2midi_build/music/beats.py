@@ -3,7 +3,8 @@
 Every 10 ms a recording is described by how much starts there (`beat_features`): spectral flux, and from the notes
 pitched, bass, long, kick, snare and hi-hat onsets and changes of harmony. A multinomial logistic rule says how likely
 such a frame is a downbeat, another beat of the bar, a part of a beat, or none of these; `beat_search` finds the
-likeliest beats and bars. The weights lie in ``beat_weights.json``; ``benchmarks/fit_beats.py`` fits them.
+likeliest beats and bars, and `beat_levels` whether these or those at another metrical level are right, if any. The
+weights of both rules lie in ``beat_weights.json``; ``benchmarks/fit_beats.py`` fits them.
 """
 
 from __future__ import annotations
@@ -19,28 +20,20 @@ import numpy.typing as npt
 
 from d2midi_build.music.audio import checked
 from d2midi_build.music.beat_features import FRAMES_PER_S, features
-from d2midi_build.music.beat_search import METRE, POSITION, Settings, beat_evidence, best_path
-from d2midi_build.music.beat_search import Path as BeatPath
+from d2midi_build.music.beat_levels import LEAST_BEATS, described, paths, probabilities
+from d2midi_build.music.beat_search import METRE, POSITION, Settings, beat_evidence
 from d2midi_build.music.notes import Notes
 
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 
-METHOD: Final = "flux+notes/bar-search-1"
+METHOD: Final = "flux+notes/bar-search-2"
 """Raised whenever the same sound and notes would give other beats."""
 
 WEIGHTS: Final = Path(__file__).with_name("beat_weights.json")
 
-LEAST_BEATS: Final = 8
-"""Fewer beats in a row prove no tempo."""
-
 LEAST_CONFIDENCE: Final = 0.6
-"""A line between few points: random onsets have passed it, double tempi too (``docs/decisions/0006-beats.md``)."""
-
-_STEEPNESS: Final = 1.9
-_EVEN: Final = 2.61
-"""Confidence is ``g**1.9 / (g**1.9 + 2.61)`` of the mean evidence g per beat in nats: drawn through the shares of
-tuning pieces that were right at g = 2.6 (.70) and g = 9 (.96)."""
+"""Chosen from the shares that were right (``docs/decisions/0006-beats.md``)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +55,8 @@ class Beats:
     method : str
         What found them.
     confidence : float
-        0-1: grows with the evidence at the beats. Not calibrated: beats at double tempo can have .96.
+        0-1: probability that these beats are right, rather than those at another level or none at all; fitted, not
+        exact (``docs/decisions/0006-beats.md``).
     reason : str
         Why they are unknown; empty where known.
     """
@@ -121,11 +115,16 @@ def find_beats(
     samples = checked(audio, sample_rate_hz)
     if not len(samples):
         return _unknown("no sound", 0.0)
-    evidence = evidence_of(features(samples, sample_rate_hz, notes))
-    path = best_path(evidence, settings or Settings())
-    if len(path.frames) < LEAST_BEATS:
+    found = features(samples, sample_rate_hz, notes)
+    evidence = evidence_of(found)
+    candidates = paths(evidence, settings or Settings())
+    if not candidates:
         return _unknown(f"fewer than {LEAST_BEATS} beats in a row", 0.0)
-    confidence = _confidence(evidence, path)
+    weights, bias = _level_weights()
+    likely = probabilities(
+        np.array([described(found, evidence, path) for path in candidates]) @ weights + bias
+    )
+    path, confidence = candidates[int(likely.argmax())], float(likely.max())
     if confidence < least_confidence:
         return _unknown(f"confidence {confidence:.2f} is below {least_confidence:.2f}", confidence)
     by_itself = beat_evidence(evidence)[path.frames].max(axis=1)
@@ -147,12 +146,6 @@ def evidence_of(found: Float32Array) -> Float32Array:
     return np.asarray(found @ weights + bias, dtype=np.float32)
 
 
-def _confidence(evidence: Float32Array, path: BeatPath) -> float:
-    """How likely the beats are right, from the mean evidence at them."""
-    gain = max(float(beat_evidence(evidence)[path.frames, path.places].mean()), 0.0) ** _STEEPNESS
-    return float(gain / (gain + _EVEN))
-
-
 def _unknown(reason: str, confidence: float) -> Beats:
     return Beats(
         times_s=np.empty(0),
@@ -171,3 +164,10 @@ def _weights() -> tuple[Float32Array, Float32Array]:
     """Weights of shape (n_features, n_classes) and biases of shape (n_classes,)."""
     stored = json.loads(WEIGHTS.read_text(encoding="utf-8"))
     return np.array(stored["weights"], dtype=np.float32), np.array(stored["bias"], dtype=np.float32)
+
+
+@cache
+def _level_weights() -> tuple[FloatArray, float]:
+    """Weights of shape (n_features,) and the bias against "none of them"."""
+    stored = json.loads(WEIGHTS.read_text(encoding="utf-8"))["levels"]
+    return np.array(stored["weights"], dtype=np.float64), float(stored["bias"])

@@ -39,16 +39,7 @@ def is_unknown(found: Beats) -> bool:
     )
 
 
-@pytest.mark.parametrize(
-    "bpm",
-    [
-        pytest.param(
-            84.0, marks=pytest.mark.xfail(reason="answers 167 bpm with confidence .96: double tempo")
-        ),
-        118.0,
-        152.0,
-    ],
-)
+@pytest.mark.parametrize("bpm", [84.0, 118.0, 152.0])
 def test_the_bands_beats_bars_and_tempo(bpm: float) -> None:
     made, sound = song(bpm)
     found = find_beats(sound, RATE_HZ, made.notes)
@@ -100,16 +91,7 @@ def test_silence_and_noise_are_unknown() -> None:
     assert is_unknown(find_beats(noise, RATE_HZ, Notes.empty()))
 
 
-@pytest.mark.parametrize(
-    "seed",
-    [
-        pytest.param(
-            0, marks=pytest.mark.xfail(reason="answers 99 bpm with confidence .70: a pulse by chance")
-        ),
-        1,
-        2,
-    ],
-)
+@pytest.mark.parametrize("seed", range(5))
 def test_without_a_pulse_it_is_unknown(seed: int) -> None:
     """Onsets of a Poisson process, three a second."""
     rng = np.random.default_rng(seed)
