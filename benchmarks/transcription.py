@@ -61,10 +61,9 @@ from transcription_report import print_tables, write_docs, write_plots
 from d2midi_build.digests import sha256_file
 from d2midi_build.errors import D2midiError, UsageError
 from d2midi_build.music.beats import find_beats
-from d2midi_build.music.instruments import INSTRUMENTS
+from d2midi_build.music.instruments import DRUM_CLASSES, INSTRUMENTS
 from d2midi_build.music.notes import Notes
 from d2midi_build.music.scores import (
-    DRUM_CLASSES,
     Score,
     beat_score,
     calibration,
@@ -94,10 +93,8 @@ POLYPHONY: Final = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 8), (9, 128))
 LOWEST: Final = (0, 36, 48, 60, 72, 84)
 """Lowest pitch of each range: below C2, then octaves from C2 to B5, then from C6 on."""
 
-# What "basic-pitch" was fitted on is older than provenance files: TimGM6mb, by benchmarks/fit_drums.py.
-KNOWN_TRAINING: Final = {
-    "basic-pitch": {"82475b91a76de15cb28a104707d3247ba932e228bada3f47bba63c6b31aaf7a1": "training (drums)"}
-}
+PRETRAINED: Final = ("basic-pitch", PEER)
+"""Trained on recordings, not on soundfonts."""
 
 _BIAS_TOLERANCE_S: Final = 0.1
 _BOOTSTRAP_SEED: Final = 0
@@ -523,12 +520,10 @@ def provenance_of(name: str, given: Path | None) -> dict[str, Any] | None:
 
 def seen_in(provenance: dict[str, Any] | None, name: str, sha256: str) -> str:
     """``"unseen"``, or the role a soundfont had in training; ``"not stated"`` without a provenance file."""
-    if sha256 in KNOWN_TRAINING.get(name, {}):
-        return KNOWN_TRAINING[name][sha256]
-    if name == PEER:
-        return "unseen"  # basic-pitch was trained on recordings, not on soundfonts
+    if name in PRETRAINED:
+        return "unseen"
     if provenance is None:
-        return "unseen" if name in KNOWN_TRAINING else "not stated"
+        return "not stated"
     roles = [
         str(row.get("role", "training"))
         for row in provenance.get("soundfonts", [])

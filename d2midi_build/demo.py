@@ -82,7 +82,9 @@ class ClipResult:
     left_right_swaps: float
     av_offset_ms: float
     onset_f1: float
+    instrument_f1: float
     drum_f1: float
+    beat_f1: float
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class Result:
 
     ``pck`` is PCK at 0.1 torso lengths and ``pa_mpjpe_cm`` the joint error after a similarity fit, both of
     the frontal clips; ``motion_lag_ms`` and ``av_offset_ms`` are the largest of any clip (signed);
-    ``left_right_swaps`` the share of frames, ``onset_f1`` (pitched notes, 50 ms) and ``drum_f1`` means.
+    ``left_right_swaps`` the share of frames. Means: ``onset_f1`` of pitched notes (50 ms), ``instrument_f1`` the same
+    with the right instrument, ``drum_f1`` of kick, snare, hi-hat, ``beat_f1`` of musical beats (70 ms; 0 if unknown).
     ``unexpected`` names each source that ended otherwise than it should.
     """
 
@@ -102,7 +105,9 @@ class Result:
     left_right_swaps: float
     av_offset_ms: float
     onset_f1: float
+    instrument_f1: float
     drum_f1: float
+    beat_f1: float
     seconds: float
     clips: list[ClipResult]
     endings: dict[str, str]
@@ -204,6 +209,7 @@ def compare(workspace: Path, seed: int, seconds: float) -> Result:
     names = ("sources", "videos", "takes", "clips")
     found = {name: tables.read(folder / f"{name}.parquet").to_pylist() for name in names}
     notes = tables.read(folder / "notes.parquet")
+    beats = tables.read(folder / "beats.parquet")
     by_name = {source["url"].rsplit("/", 1)[-1].partition(".")[0]: source for source in found["sources"]}
     endings, clips = {}, []
     for cast in CASTS:
@@ -223,7 +229,9 @@ def compare(workspace: Path, seed: int, seconds: float) -> Result:
                 cast.ends if cast.ends in reasons else ",".join(sorted(reasons)) or source["status"]
             )
         clips += [
-            _compare_clip(workspace, cast, seed, clip, notes) for clip in whole if cast.ends == "windows"
+            _compare_clip(workspace, cast, seed, clip, notes, beats)
+            for clip in whole
+            if cast.ends == "windows"
         ]
     unexpected = [
         f"{cast.name}: {endings[cast.name]}, should be {cast.ends}"
@@ -246,7 +254,9 @@ def compare(workspace: Path, seed: int, seconds: float) -> Result:
         left_right_swaps=mean(clips, "left_right_swaps"),
         av_offset_ms=worst("av_offset_ms"),
         onset_f1=mean(clips, "onset_f1"),
+        instrument_f1=mean(clips, "instrument_f1"),
         drum_f1=mean(clips, "drum_f1"),
+        beat_f1=mean(clips, "beat_f1"),
         seconds=round(seconds, 1),
         clips=clips,
         endings=endings,
@@ -254,12 +264,14 @@ def compare(workspace: Path, seed: int, seconds: float) -> Result:
     )
 
 
-def _compare_clip(workspace: Path, cast: Cast, seed: int, clip: dict[str, Any], notes: Any) -> ClipResult:
+def _compare_clip(
+    workspace: Path, cast: Cast, seed: int, clip: dict[str, Any], notes: Any, beats: Any
+) -> ClipResult:
     import pyarrow.compute as pc
 
     from d2midi_build.motion.keypoints import Keypoints, read_frames
     from d2midi_build.music.notes import Notes
-    from d2midi_build.music.scores import drum_score, onset_score
+    from d2midi_build.music.scores import beat_score, drum_class_score, instrument_score, onset_score
     from d2midi_build.synthetic.accuracy import left_right_swap_rate, motion_lag_ms, pa_mpjpe_cm, pck
     from d2midi_build.synthetic.render import Camera
     from d2midi_build.synthetic.slate import SLATE_S, clip_av_offset_ms
@@ -278,7 +290,11 @@ def _compare_clip(workspace: Path, cast: Cast, seed: int, clip: dict[str, Any], 
     heard = Notes.from_table(notes.filter(pc.equal(notes.column("clip_id"), name)))
     end_s = clock.frame_time_s(clip["n_frames"])
     played = song.notes.shifted(SLATE_S - start_s).starting_in(0.0, end_s)
-    heard = heard.starting_in(SLATE_S - start_s - 0.1, end_s)  # the slate's clicks are no music
+    music_s = SLATE_S - start_s - 0.1  # the slate's clicks are no music
+    heard = heard.starting_in(music_s, end_s)
+    true_beats_s = song.beats_s + SLATE_S - start_s
+    musical = pc.and_(pc.equal(beats.column("clip_id"), name), pc.equal(beats.column("kind"), "musical"))
+    beats_s = beats.filter(musical).column("time_s").to_numpy()
     media = workspace / "clips" / name
     return ClipResult(
         name=cast.name,
@@ -290,7 +306,9 @@ def _compare_clip(workspace: Path, cast: Cast, seed: int, clip: dict[str, Any], 
         left_right_swaps=left_right_swap_rate(seen_xy, true_xy),
         av_offset_ms=clip_av_offset_ms(media / "video.mp4", media / "audio.flac"),
         onset_f1=onset_score(played, heard).f1,
-        drum_f1=drum_score(played, heard).f1,
+        instrument_f1=instrument_score(played, heard).f1,
+        drum_f1=drum_class_score(played, heard).f1,
+        beat_f1=beat_score(true_beats_s[true_beats_s < end_s], beats_s[beats_s >= music_s]),
     )
 
 

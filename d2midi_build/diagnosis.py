@@ -36,7 +36,7 @@ def diagnose(folder: Path) -> list[Finding]:
         _javascript(),
         _models("keypoints", "mediapipe"),
         _models("filter", "people detector"),
-        _models("transcribe", "basic-pitch"),
+        _models("transcribe", "transcriber"),
         _transcribers(),
         _demucs(),
         _disk(folder),

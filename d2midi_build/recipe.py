@@ -121,7 +121,7 @@ class TranscribeRecipe(_Section):
     """Audio to notes (section 3.3)."""
 
     transcriber: str = Field(
-        "basic-pitch", description="Name of a transcriber; a wrong one is answered with the list."
+        "embedded", description="Name of a transcriber; a wrong one is answered with the list."
     )
     audio: Literal["native", "clip"] = Field(
         "native", description="The original audio, or the clip's 10,240 Hz, which has lost the hi-hats."
@@ -140,16 +140,14 @@ class TranscribeRecipe(_Section):
 
 
 class BasicPitchRecipe(_Section):
-    """The transcriber basic-pitch; defaults chosen as ``transcribers.basic_pitch.Settings`` says."""
+    """The transcriber basic-pitch, with its own defaults; used only where ``transcribe.transcriber`` names it."""
 
-    onset_threshold: float = Field(0.6, gt=0, lt=1, description="Least activation of a note's start.")
+    onset_threshold: float = Field(0.5, gt=0, lt=1, description="Least activation of a note's start.")
     frame_threshold: float = Field(0.3, gt=0, lt=1, description="Least activation of its continuation.")
     minimum_frames: int = Field(
-        5, ge=0, description="Notes of at most so many frames of 11.6 ms are dropped."
+        11, ge=0, description="Notes of at most so many frames of 11.6 ms are dropped."
     )
-    melodia: bool = Field(False, description="Make notes of energy without an onset as well.")
-    bass_below: int = Field(48, ge=0, le=128, description="Notes below this MIDI pitch are bass; 0 for none.")
-    drum_threshold: float = Field(0.5, ge=0, le=1, description="Least confidence of a drum hit.")
+    melodia: bool = Field(True, description="Make notes of energy without an onset as well.")
 
 
 class BeatsRecipe(_Section):

@@ -26,7 +26,7 @@ def test_a_wheel_has_them_inside_the_package(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
     code = (
-        "from d2midi_build.tables import table_names; from d2midi_build.music.drums import WEIGHTS; "
+        "from d2midi_build.tables import table_names; from d2midi_build.transcribers.embedded import WEIGHTS; "
         "from d2midi_build.resources import resource; print(table_names(), WEIGHTS.exists(), resource('schemas'))"
     )
     command = [

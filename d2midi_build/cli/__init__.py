@@ -15,6 +15,7 @@ from d2midi_build.cli import (
     doctor,
     export,
     gc,
+    models,
     preview,
     recipe,
     retry,
@@ -50,6 +51,7 @@ app.command("retry", rich_help_panel=_CARE)(retry.retry)
 app.command("validate", rich_help_panel=_CARE)(validate.validate)
 app.command("gc", rich_help_panel=_CARE)(gc.gc)
 app.command("doctor", rich_help_panel=_CARE)(doctor.doctor)
+app.add_typer(models.app, name="models", rich_help_panel=_CARE)
 
 
 def main() -> None:

@@ -63,7 +63,9 @@ def _print(result: Result, out: Path) -> None:
         "swaps",
         "A/V ms",
         "onset F1",
+        "+instr.",
         "drum F1",
+        "beat F",
     )
     for heading in columns:
         table.add_column(heading, justify="left" if heading == "clip" else "right")
@@ -71,7 +73,7 @@ def _print(result: Result, out: Path) -> None:
         table.add_row(
             clip.name, f"{clip.yaw_deg:.0f}", str(clip.windows), f"{clip.pck:.3f}", f"{clip.pa_mpjpe_cm:.1f}",
             f"{clip.motion_lag_ms:+.1f}", f"{clip.left_right_swaps:.1%}", f"{clip.av_offset_ms:+.1f}",
-            f"{clip.onset_f1:.2f}", f"{clip.drum_f1:.2f}",
+            f"{clip.onset_f1:.2f}", f"{clip.instrument_f1:.2f}", f"{clip.drum_f1:.2f}", f"{clip.beat_f1:.2f}",
         )  # fmt: skip
     console.print(table)
     for name, ending in result.endings.items():

@@ -50,8 +50,11 @@ def train_embedded(
         list[Path] | None,
         typer.Option("--calibrate", help="Calibrate with these; must be others.", show_default=False),
     ] = None,
-    pieces: Annotated[int, typer.Option("--pieces", min=1, help="Pieces of 24 s to learn from.")] = 800,
-    batches: Annotated[int, typer.Option("--batches", min=1, help="Steps of training.")] = 2000,
+    pieces: Annotated[int, typer.Option("--pieces", min=1, help="Pieces of 24 s to learn from.")] = 1000,
+    batches: Annotated[int, typer.Option("--batches", min=1, help="Steps of training.")] = 1100,
+    instrument_batches: Annotated[
+        int, typer.Option("--instrument-batches", min=1, help="Steps for the instruments alone after that.")
+    ] = 350,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that make pieces.")] = 2,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     quiet: QuietOption = False,
@@ -91,7 +94,7 @@ def train_embedded(
             kind = what.partition(" ")[0]
             if kind not in tasks:
                 tasks[kind] = bar.add_task(what, total=total)
-            bar.update(bar.task_ids[tasks[kind]], completed=done, description=what)  # type: ignore[arg-type]
+            bar.update(bar.task_ids[tasks[kind]], completed=done, description=what)
 
         said = train_embedded(
             out,
@@ -100,14 +103,15 @@ def train_embedded(
             others,
             progress,
             pieces,
-            max(2, pieces * 60 // 800),
+            max(2, pieces * 60 // 1000),
             batches,
+            instrument_batches,
             workers,
             device,
         )
     if as_json:
         typer.echo(json.dumps(said))
         return
-    typer.echo(f"{out}: {said['parameters']:,} weights, trained in {said['minutes_of_last_run']} min")
+    typer.echo(f"{out}: {said['parameters']:,} weights, trained in {said['minutes']} min")
     for name, score in said["calibration_scores"].items():
         typer.echo(f"  {name} {score:.3f} (pieces it was calibrated on)")

@@ -67,6 +67,16 @@ INSTRUMENTS: Final = (
 )
 """All 13, in the order of their programs, the drum kit last. The order is part of file formats."""
 
+DRUM_CLASSES: Final[dict[str, tuple[int, ...]]] = {
+    "kick": (36, 35),
+    "snare": (38, 40),
+    "hat": (42, 44, 46),
+    "tom": (45, 41, 43, 47, 48, 50),
+    "cymbal": (49, 51, 52, 53, 55, 57, 59),
+}
+"""General MIDI percussion keys per class of sound; the first stands for the class. Sticks, claps, cowbell,
+tambourine, shakers and hand drums are in none."""
+
 _BY_NAME: Final = {instrument.name: instrument for instrument in INSTRUMENTS}
 
 _FAMILIES: Final = INSTRUMENTS[:12]

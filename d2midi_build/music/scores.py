@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from d2midi_build.music.instruments import INSTRUMENTS
+from d2midi_build.music.instruments import DRUM_CLASSES, INSTRUMENTS
 from d2midi_build.music.notes import Notes
 
 ONSET_TOLERANCE_S: Final = 0.05
@@ -185,16 +185,6 @@ def tempo_ratio_error(
     ratio = float(np.median(np.diff(reference)) / np.median(np.diff(estimated)))
     return any(abs(ratio / known - 1.0) <= tolerance for known in _TEMPO_RATIOS)
 
-
-DRUM_CLASSES: Final[dict[str, tuple[int, ...]]] = {
-    "kick": (36, 35),
-    "snare": (38, 40),
-    "hat": (42, 44, 46),
-    "tom": (45, 41, 43, 47, 48, 50),
-    "cymbal": (49, 51, 52, 53, 55, 57, 59),
-}
-"""General MIDI percussion keys per class of sound; the first stands for the class. Sticks, claps, cowbell,
-tambourine, shakers and hand drums are in none."""
 
 OCTAVE: Final = 12
 

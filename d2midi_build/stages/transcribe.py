@@ -46,8 +46,7 @@ def decide(facts: Mapping[str, Any], recipe: Recipe) -> Decision:
 
 def _chosen(params: Mapping[str, Any]) -> Transcriber:
     """The transcriber with its options: the fields of the recipe's section of its name."""
-    name = params["transcribe.transcriber"]
-    section = name.replace("-", "_") + "."
+    name, section = params["transcribe.transcriber"], _section(params)
     options = {key.removeprefix(section): value for key, value in params.items() if key.startswith(section)}
     return _transcriber(name, tuple(sorted(options.items())))
 
@@ -65,7 +64,14 @@ def _digests(chosen: Transcriber) -> dict[str, str]:
 
 
 def _models(params: Mapping[str, Any]) -> dict[str, str]:
-    return _digests(_chosen(params)) | _vocals_digests()
+    """Digests of what listens; the chosen transcriber's options are among them, others' options are not."""
+    used = {name: str(value) for name, value in params.items() if name.startswith(_section(params))}
+    return _digests(_chosen(params)) | used | _vocals_digests()
+
+
+def _section(params: Mapping[str, Any]) -> str:
+    """How the recipe fields of the chosen transcriber begin."""
+    return f"{params['transcribe.transcriber'].replace('-', '_')}."
 
 
 @cache
@@ -108,7 +114,10 @@ def _run(work: Work) -> Made:
     numbers = pa.array(range(len(notes)), pa.int32())
     tables.write(work.out / "notes.parquet", notes.to_table().add_column(0, "note", numbers))
     write_midi(notes, work.out / "notes.mid")
-    made_by = {f"model:{name}" if digest else name: digest for name, digest in _models(work.params).items()}
+    made_by = {
+        f"model:{name}" if len(digest) == 64 else name: digest
+        for name, digest in _models(work.params).items()
+    }
     facts = {
         "n_notes": len(notes),
         "vocal_share": None if voice.share is None else round(voice.share, 4),
@@ -129,11 +138,8 @@ def _inside(notes: Notes, end_s: float) -> Notes:
 STAGE = Stage(
     name="transcribe",
     version=2,
-    reads=(
-        "transcribe.transcriber",
-        "transcribe.vocals",
-        *(f"basic_pitch.{name}" for name in BasicPitchRecipe.model_fields),
-    ),
+    reads=("transcribe.transcriber", "transcribe.vocals"),
+    hints=tuple(f"basic_pitch.{name}" for name in BasicPitchRecipe.model_fields),
     unit="s",
     cpu_per_unit=0.1,
     run=_run,

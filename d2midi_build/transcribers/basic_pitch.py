@@ -1,8 +1,6 @@
-"""The default transcriber: basic-pitch for pitches, frequency bands for drums, a rule for bass.
+"""basic-pitch 0.4.0 (Bittner et al., ICASSP 2022): pitches, neither instruments nor drums.
 
-basic-pitch 0.4.0 (Bittner et al., ICASSP 2022) finds pitches but neither instruments nor drums. So
-low notes become bass by a rule, all others are called piano with an origin that says the instrument
-is unknown, and `d2midi_build.music.drums` adds the drums.
+As a transcriber it is the plain program, for comparison; the transcriber ``embedded`` listens to its activations.
 """
 
 from __future__ import annotations
@@ -23,8 +21,7 @@ import numpy.typing as npt
 from d2midi_build.digests import sha256_file
 from d2midi_build.errors import UsageError
 from d2midi_build.music.audio import checked
-from d2midi_build.music.drums import WEIGHTS, detect_drums
-from d2midi_build.music.instruments import BASS, PIANO
+from d2midi_build.music.instruments import PIANO
 from d2midi_build.music.notes import Notes
 from d2midi_build.transcribers.base import Transcriber
 
@@ -42,11 +39,7 @@ _KNOWN_WARNINGS: Final = ("pkg_resources is deprecated", "Deprecated call to `pk
 
 @dataclass(frozen=True)
 class Settings:
-    """How notes are read off the model's activations.
-
-    The defaults were chosen on thirteen General MIDI songs and twelve of `synthetic.band` (seeds 0-11),
-    played with TimGM6mb (``benchmarks/transcription.py`` scores both kinds beside the basic-pitch command).
-    `PLAIN` are basic-pitch's own.
+    """How notes are read off the model's activations; the defaults are basic-pitch's own.
 
     Attributes
     ----------
@@ -55,35 +48,13 @@ class Settings:
     minimum_frames : int
         Notes of at most so many frames of 11.6 ms are dropped.
     melodia : bool
-        Whether energy without an onset is made into notes as well. Off: with drums in the mix it
-        adds more wrong notes than right ones.
-    infer_onsets : bool
-        Whether sudden growth of a frame's activation counts as an onset too. Off: the same scores,
-        and notes do not depend on the loudest moment elsewhere in the recording.
-    latency_s : float
-        Taken off onsets and offsets: onsets are reported one frame of the model late (median
-        0.0114 s over the same songs).
-    bass_below : int
-        Notes below this MIDI pitch are bass; 0 for none.
-    drum_threshold : float
-        Least confidence of a drum hit.
+        Whether energy without an onset is made into notes as well.
     """
 
-    onset_threshold: float = 0.6
+    onset_threshold: float = 0.5
     frame_threshold: float = 0.3
-    minimum_frames: int = 5
-    melodia: bool = False
-    infer_onsets: bool = False
-    latency_s: float = 0.0116
-    bass_below: int = 48
-    drum_threshold: float = 0.5
-
-
-_P_BASS: Final = 0.5
-_P_UNKNOWN: Final = 0.2
-"""Rough shares of right instruments under the two rules; the embedded transcriber does better."""
-
-PLAIN: Final = Settings(0.5, 0.3, 11, melodia=True, infer_onsets=True, latency_s=0.0)
+    minimum_frames: int = 11
+    melodia: bool = True
 
 
 def create(**options: Any) -> BasicPitch:
@@ -92,24 +63,24 @@ def create(**options: Any) -> BasicPitch:
 
 
 class BasicPitch(Transcriber):
-    """basic-pitch, bass by pitch, drums by bands.
+    """The plain program: pitches, no instruments, no drums.
 
-    ``confidence`` is the mean frame activation for pitched notes (basic-pitch's "amplitude") and the
-    logistic probability for drums; both are uncalibrated. ``velocity`` is 127 times the activation
-    for pitched notes, as basic-pitch writes it: more a degree of certainty than of loudness.
-    Origins are ``basic-pitch/bass-by-pitch``, ``basic-pitch/instrument-unknown`` and ``drum-bands``.
+    Every note is called piano, because the tables need a name; its origin says that nobody knows.
+    ``p_note`` is the mean frame activation (basic-pitch's "amplitude") and not calibrated; ``p_instrument`` is 0.
+    ``velocity`` is 127 times the activation, as basic-pitch writes it: a degree of certainty more than of loudness.
     """
 
     name: ClassVar[str] = "basic-pitch"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
         self._model: PitchModel | None = None
 
     def model_digests(self) -> dict[str, str]:
-        """SHA-256 of the pitch model and of the drum weights."""
-        return {path.name: sha256_file(path) for path in (model_file(), WEIGHTS)}
+        """SHA-256 of the model."""
+        path = model_file()
+        return {path.name: sha256_file(path)}
 
     def load(self) -> None:
         """Import basic-pitch and read its model (3-6 s of CPU, once)."""
@@ -117,15 +88,10 @@ class BasicPitch(Transcriber):
             self._model = PitchModel()
 
     def transcribe(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Notes:
-        """Pitched notes and drums; see `Transcriber.transcribe`."""
+        """Pitched notes; see `Transcriber.transcribe`."""
         audio = checked(audio, sample_rate_hz)
         if not audio.any():  # silence, or nothing at all
             return Notes.empty()
-        hits = detect_drums(audio, sample_rate_hz, self.settings.drum_threshold)
-        return Notes.concat([self.pitched(audio, sample_rate_hz), hits])
-
-    def pitched(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Notes:
-        """The pitched notes alone: bass and instrument unknown."""
         self.load()
         assert self._model is not None
         mono = audio.mean(axis=1) if audio.ndim == 2 else audio
@@ -133,18 +99,16 @@ class BasicPitch(Transcriber):
         if not events:
             return Notes.empty()
         onset_s, offset_s, pitch, activation = np.array(events, dtype=np.float64).T
-        bass = pitch < self.settings.bass_below
-        confidence = np.clip(activation, 0.0, 1.0)
-        onset_s = np.maximum(onset_s - self.settings.latency_s, 0.0)
+        p_note = np.clip(activation, 0.0, 1.0)
         return Notes.create(
             onset_s,
-            np.maximum(offset_s - self.settings.latency_s, onset_s),
+            np.maximum(offset_s, onset_s),
             pitch.astype(np.int64),
-            np.clip(np.round(127 * confidence), 1, 127).astype(np.int64),
-            np.where(bass, BASS.program, PIANO.program),
-            p_note=confidence,
-            p_instrument=np.where(bass, _P_BASS, _P_UNKNOWN),
-            origin=np.where(bass, "basic-pitch/bass-by-pitch", "basic-pitch/instrument-unknown"),
+            np.clip(np.round(127 * p_note), 1, 127).astype(np.int64),
+            PIANO.program,
+            p_note=p_note,
+            p_instrument=0.0,
+            origin="basic-pitch/instrument-unknown",
         )
 
 
@@ -193,7 +157,7 @@ class PitchModel:
                 onset_thresh=settings.onset_threshold,
                 frame_thresh=settings.frame_threshold,
                 min_note_len=settings.minimum_frames,
-                infer_onsets=settings.infer_onsets,
+                infer_onsets=True,
                 max_freq=None,
                 min_freq=None,
                 melodia_trick=settings.melodia,

@@ -245,7 +245,7 @@ def test_options_of_a_build_are_remembered(run: Run, failed: Path, tmp_path: Pat
 def test_doctor_finds_the_tools_and_says_what_to_do(run: Run) -> None:
     ended = run("doctor", "--json")
     findings = {finding["name"]: finding for finding in json.loads(ended.out)["findings"]}
-    assert {"python", "ffmpeg", "yt-dlp", "javascript", "mediapipe", "basic-pitch", "disk"} <= findings.keys()
+    assert {"python", "ffmpeg", "yt-dlp", "javascript", "mediapipe", "transcriber", "disk"} <= findings.keys()
     assert findings["ffmpeg"]["state"] == "ok"
     assert "basic-pitch" in findings["transcribers"]["text"]
     assert ended.code == (1 if any(finding["state"] == "error" for finding in findings.values()) else 0)

@@ -82,4 +82,4 @@ def test_every_command_and_option_is_there() -> None:
 
 def test_a_default_of_zero_is_shown() -> None:
     assert "| `--seed` | Another seed: other dances and songs. | `0` |" in page("commands.md")
-    assert f"| `bass_below` | `{Recipe().basic_pitch.bass_below}` |" in page("recipe.md")
+    assert f"| `minimum_frames` | `{Recipe().basic_pitch.minimum_frames}` |" in page("recipe.md")

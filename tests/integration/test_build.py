@@ -151,12 +151,8 @@ FIRST_TO_RUN = {
     "resample.crf": {"resample"},
     "separate.method": {"separate"},
     "transcribe.audio": {"transcribe"},
-    "basic_pitch.onset_threshold": {"transcribe"},
-    "basic_pitch.frame_threshold": {"transcribe"},
-    "basic_pitch.minimum_frames": {"transcribe"},
-    "basic_pitch.melodia": {"transcribe"},
-    "basic_pitch.bass_below": {"transcribe"},
-    "basic_pitch.drum_threshold": {"transcribe"},
+    "transcribe.transcriber": {"transcribe"},
+    "transcribe.vocals": {"transcribe"},
     "beats.least_confidence": {"beats"},
     "beats.least_prominence": {"beats"},
     "window.frames": {"window"},
@@ -166,7 +162,8 @@ FIRST_TO_RUN = {
 stages that follow run only if the result really differs)."""
 
 _OTHER_VALUE: dict[str, Any] = {
-    "crawl.format": "b", "separate.method": "hpss", "transcribe.audio": "clip", "window.frames": 61,
+    "crawl.format": "b", "separate.method": "hpss", "transcribe.audio": "clip", "transcribe.transcriber": "basic-pitch",
+    "transcribe.vocals": "drop", "window.frames": 61,
     "filter.silent_below_db": -60.0, "separate.demucs_model": "other", "separate.demucs_folder": "/x",
 }  # fmt: skip
 

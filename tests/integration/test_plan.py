@@ -64,7 +64,7 @@ def test_step_by_step(
     [
         ("window.frames", 61, {"window": 2}),
         ("beats.least_confidence", 0.7, {"beats": 2}),
-        ("basic_pitch.onset_threshold", 0.7, {"transcribe": 2, "beats": 2, "window": 2}),
+        ("transcribe.transcriber", "basic-pitch", {"transcribe": 2, "beats": 2, "window": 2}),
         ("filter.review", "keep", {}),
     ],
 )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from d2midi_build.train.embedded.data import Example
 from d2midi_build.transcribers.embedded.decode import (
-    DRUM_CLASSES,
+    DRUM_NAMES,
     INSTRUMENT_CLASSES,
     Calibration,
     Candidates,
@@ -23,7 +23,8 @@ from d2midi_build.transcribers.embedded.model import Model
 
 _TOLERANCE_S: Final = 0.05
 _THRESHOLDS: Final = np.arange(0.1, 0.81, 0.02)
-_USUAL: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+_USUAL: Final = (0.0, 0.25, 0.5)
+"""More makes everything the commonest instrument, which pays where the network is unsure."""
 _SUSTAINS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
@@ -41,7 +42,7 @@ def calibrate(model: Model, files: Sequence[Path]) -> tuple[Calibration, dict[st
     drums = Hits.join([piece.drums for piece in pieces])
     struck = np.concatenate([piece.struck for piece in pieces])
     rules, least_drums = [], []
-    for drum in range(len(DRUM_CLASSES)):
+    for drum in range(len(DRUM_NAMES)):
         mine = drums.drum == drum
         rule = _logistic(logit(drums.strength[mine])[:, None], struck[mine])
         rules.append(rule)
@@ -75,7 +76,7 @@ def calibrate(model: Model, files: Sequence[Path]) -> tuple[Calibration, dict[st
         "onset_f1": 2 * float((right & kept).sum()) / (n_onsets + float(kept.sum())),
         "instrument_f1": _instrument_f1(final, pieces, p_note),
     }
-    for drum, name in enumerate(DRUM_CLASSES):
+    for drum, name in enumerate(DRUM_NAMES):
         kept = (drums.drum == drum) & (final.p_hit(drums) >= final.least_drums[drum])
         n_hits = sum(int((piece.hits[:, 1] == drum).sum()) for piece in pieces)
         scores[f"{name}_f1"] = 2 * float((struck & kept).sum()) / max(n_hits + float(kept.sum()), 1)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from d2midi_build.train.embedded.data import Example
 from d2midi_build.transcribers.embedded.decode import (
     CHUNK_FRAMES,
-    DRUM_CLASSES,
+    DRUM_NAMES,
     DRUM_SPREAD,
     INSTRUMENT_CLASSES,
     NOTE_SPREAD,
@@ -96,7 +96,7 @@ def _targets(notes: npt.NDArray[np.float32], first: int) -> Crop:
 
 
 def _hits(hits: npt.NDArray[np.float32], first: int) -> npt.NDArray[np.float32]:
-    out = np.zeros((2 * CHUNK_FRAMES, len(DRUM_CLASSES)), np.float32)
+    out = np.zeros((2 * CHUNK_FRAMES, len(DRUM_NAMES)), np.float32)
     for onset_s, name in hits:
         at = 2 * (onset_s / FRAME_S - first)
         for k in _around(at, DRUM_SPREAD, len(out)):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from d2midi_build.transcribers.embedded.decode import DRUM_CLASSES, INSTRUMENT_CLASSES
+from d2midi_build.transcribers.embedded.decode import DRUM_NAMES, INSTRUMENT_CLASSES
 from d2midi_build.transcribers.embedded.features import BINS_PER_SEMITONE, N_DRUM_BANDS, N_PITCHES
 
 _STEM: Final = 16
@@ -70,16 +70,22 @@ class Network(nn.Module):
             Onsets and sounding notes, each (batch, frames, pitches); instruments of notes that start there
             (batch, instruments, frames / 2, pitches), several may be right; drum hits (batch, 2 * frames, drums).
         """
+        x = self.heard(spectra, activations)
+        batch, _, frames, pitches = activations.shape
+        notes = self.notes(x).reshape(batch, 2, FRAMES_PER_STEP, -1, pitches).transpose(2, 3)
+        notes = notes.reshape(batch, 2, frames, pitches)
+        return notes[:, 0], notes[:, 1], self.instruments(self.timbre(x)), self.drums(drums)
+
+    def heard(self, spectra: Tensor, activations: Tensor) -> Tensor:
+        """What notes and instruments are told from: shape (batch, width, frames / 2, pitches)."""
         x = self.stem(self.spectra_norm(spectra))
         x = functional.pad(x, (_BOTTOM, _TOP))
         stacked = [x[..., _BOTTOM + up : _BOTTOM + up + N_PITCHES] for up in _OVERTONES]
         batch, _, frames, pitches = activations.shape
         steps = activations.reshape(batch, 2, frames // FRAMES_PER_STEP, FRAMES_PER_STEP, pitches)
         steps = steps.permute(0, 1, 3, 2, 4).flatten(1, 2)
-        x = self.trunk(self.join(torch.cat([*stacked, steps], dim=1)))
-        notes = self.notes(x).reshape(batch, 2, FRAMES_PER_STEP, -1, pitches).transpose(2, 3)
-        notes = notes.reshape(batch, 2, frames, pitches)
-        return notes[:, 0], notes[:, 1], self.instruments(self.timbre(x)), self.drums(drums)
+        out: Tensor = self.trunk(self.join(torch.cat([*stacked, steps], dim=1)))
+        return out
 
 
 class _Local(nn.Module):
@@ -156,7 +162,7 @@ class _Drums(nn.Module):
             )
             for spread in (1, 2, 4, 8)
         )
-        self.hits = nn.Conv1d(_DRUM_WIDTH, len(DRUM_CLASSES), 1)
+        self.hits = nn.Conv1d(_DRUM_WIDTH, len(DRUM_NAMES), 1)
 
     def forward(self, drums: Tensor) -> Tensor:
         x = self.bands(self.norm(drums[:, None]))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from d2midi_build.transcribers.embedded.decode import Calibration
     from d2midi_build.transcribers.embedded.model import Model
 
-_FOLDER: Final = Path(__file__).parent / "weights"
+_FOLDER: Final = Path(__file__).parent
 WEIGHTS: Final = _FOLDER / "embedded.onnx"
 CALIBRATION: Final = _FOLDER / "calibration.json"
 PROVENANCE: Final = _FOLDER / "provenance.json"

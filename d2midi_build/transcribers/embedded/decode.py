@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from d2midi_build.music.instruments import INSTRUMENTS, instrument_named
+from d2midi_build.music.instruments import DRUM_CLASSES, INSTRUMENTS, instrument_named
 from d2midi_build.music.notes import Notes
 from d2midi_build.transcribers.embedded.features import DRUM_HOP, FRAME_S, LOWEST_PITCH, RATE_HZ
 
@@ -36,17 +36,9 @@ DRUM_SPREAD: Final = 2.0
 """Onset targets are triangles of this half width (frames; half frames for drums), so that the values beside a peak
 say where between two frames the onset lies (as Kong et al., 2021, have it)."""
 
-DRUM_CLASSES: Final = ("kick", "snare", "hat", "tom", "cymbal")
-DRUM_KEYS: Final = (36, 38, 42, 45, 49)
-"""The General MIDI percussion key written for each class."""
-
-_CLASS_KEYS: Final = (
-    (35, 36),
-    (38, 40),
-    (42, 44, 46),
-    (41, 43, 45, 47, 48, 50),
-    (49, 51, 52, 53, 55, 57, 59),
-)
+DRUM_NAMES: Final = tuple(DRUM_CLASSES)
+DRUM_KEYS: Final = tuple(keys[0] for keys in DRUM_CLASSES.values())
+"""Kick, snare, hat, tom and cymbal in the order of the network's outputs, and the percussion key written for each."""
 
 _LEAST_PEAK: Final = 0.05
 _DRUM_LENGTH_S: Final = 0.1
@@ -56,8 +48,8 @@ _VELOCITY: Final = 80
 
 
 def drum_class(key: int) -> int:
-    """The class of a General MIDI percussion key, as an index into `DRUM_CLASSES`; -1 for none."""
-    return next((place for place, keys in enumerate(_CLASS_KEYS) if key in keys), -1)
+    """The class of a General MIDI percussion key, as an index into `DRUM_NAMES`; -1 for none."""
+    return next((place for place, keys in enumerate(DRUM_CLASSES.values()) if key in keys), -1)
 
 
 @dataclass(frozen=True)
@@ -102,7 +94,7 @@ class Hits:
     half : float64
         Onset in half frames with fractions.
     drum : int64
-        Index into `DRUM_CLASSES`.
+        Index into `DRUM_NAMES`.
     strength, level : float32
         As in `Candidates`.
     """

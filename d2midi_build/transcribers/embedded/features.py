@@ -137,7 +137,8 @@ def _log_frequency(length: int) -> scipy.sparse.csr_array:
 @cache
 def _mel() -> scipy.sparse.csr_array:
     """Triangular mel bands from 30 Hz to 11 kHz."""
-    mel = np.linspace(*(2595 * np.log10(1 + np.array([30.0, 11_000.0]) / 700)), N_DRUM_BANDS + 2)
+    low, high = (2595 * np.log10(1 + hz / 700) for hz in (30.0, 11_000.0))
+    mel = np.linspace(low, high, N_DRUM_BANDS + 2)
     edges_hz = 700 * (10 ** (mel / 2595) - 1)
     half_hz = np.maximum((edges_hz[2:] - edges_hz[:-2]) / 2, RATE_HZ / _DRUM)
     return _triangles(edges_hz[1:-1], half_hz, _DRUM)

@@ -39,8 +39,8 @@ _BLOCK_FRAMES: Final = 8 * CORE_FRAMES
 _CONTEXT_FRAMES: Final = MARGIN_FRAMES + 16
 _PIECE: Final = 1_000_000
 
-SILENT_RMS: Final = 1e-6
-"""Below -120 dB of full scale there is nothing to hear: dither at most."""
+SILENT_RMS: Final = 1e-5
+"""Below -100 dB of full scale there is nothing to hear: the dither of 16 bits at most."""
 
 _LEVEL_BANDS: Final = ((0, 8), (4, 40), (40, N_DRUM_BANDS), (2, 24), (30, N_DRUM_BANDS))
 """Mel bands whose energy is the level of kick, snare, hat, tom and cymbal."""

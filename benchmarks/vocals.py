@@ -1,0 +1,192 @@
+"""How well `d2midi_build.music.vocals` tells where a voice is: real recordings, and songs without one.
+
+    python benchmarks/vocals.py [--data ../shared/data] [--songs 4]
+
+Four tables. Voices alone, whose share should be 1. The same mixed into General MIDI songs played with TimGM6mb,
+which no weight was learned from: the first half of each mix is the song alone, the second half has the voice, and
+a frame has a voice where the recording sounds. AUC is the area under the curve of `Voice.probability` over the
+frames that sound, from a recording's mixes with all songs; found and false are shares of the frames with and
+without a voice in which one is heard. The songs alone, whose share should be 0: all of it is false. And recordings
+of music, about whose voices nothing is known beyond their description: their share is printed, not judged.
+Same files, same figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import librosa
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import roc_auc_score
+from transcription_pieces import midi_pieces
+
+from d2midi_build import clock
+from d2midi_build.media.ffmpeg import ffmpeg_exe, file_url
+from d2midi_build.music.notes import Notes
+from d2midi_build.music.synthesis import default_soundfont, synthesise
+from d2midi_build.music.vocals import Voice, find_voice
+
+Sound = npt.NDArray[np.float32]
+
+RATE_HZ: Final = clock.SAMPLE_RATE_HZ
+FRAME: Final = clock.SAMPLES_PER_FRAME
+SONG_S: Final = 30.0
+LONGEST_S: Final = 10.0
+"""Of a recording, in a mix."""
+LEVELS_DB: Final = (-12, -6, 0, 6)
+AUDIBLE: Final = 0.1
+"""A voice sounds in frames at least that loud beside its loud moments: -20 dB."""
+
+DEFAULT_DATA: Final = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+VOICES: Final = {
+    "spotify+basic-pitch/tests/resources/vocadito_10.wav": "singing",
+    "spotify+basic-pitch/tests/resources/vocadito_14.wav": "singing",
+    "MooreThreads+Moore-AnimateAnyone/configs/inference/talkinghead_videos/2.mp4": "speech",
+    "MooreThreads+Moore-AnimateAnyone/configs/inference/talkinghead_videos/3.mp4": "speech",
+    "pytorch+torchcodec/test/resources/nasa_13013.mp4": "speech",
+    "iejMac+video2dataset/tests/test_files/test_video.mp4": "speech",
+}
+"""Files whose sound is a voice alone, by the list of files that comes with them."""
+
+MUSIC: Final = {
+    "deezer+spleeter/audio_example.mp3": "pop song, a singer in it",
+    "facebookresearch+demucs/test.mp3": "rock song",
+    "TMElyralab+MusePose/assets/videos/dance.mp4": "song, with lyrics shown",
+    "antgroup+animate-x/data/videos/dance_3.mp4": "dance music",
+    "olincollege+just-dance/test/test.mp4": "dance music",
+    "researchmm+MM-Diffusion/fig/aist++.mp4": "dance music",
+    "google+aichoreographer/assets/gen_results_1.mp4": "dance music",
+    "MiryalaNarayanaReddy+Multiperson-Pose-detection-and-Segmentation/dance_video.mp4": "dance music, outdoors",
+    "mjhydri+BeatNet/test/test_data/808kick120bpm.mp3": "kick drum alone, no voice",
+    "magenta+note-seq/note_seq/testdata/example.wav": "2 s of notes, no voice",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """Frames of a mix that sound: how likely a voice is, whether one is heard, and whether one is there."""
+
+    probability: npt.NDArray[np.float32]
+    heard: npt.NDArray[np.bool_]
+    there: npt.NDArray[np.bool_]
+
+
+def decoded(path: Path) -> Sound:
+    """The first sound of a file, mono, at the clock's rate."""
+    command = [ffmpeg_exe(), "-v", "error", "-i", file_url(path), "-map", "0:a:0", "-ac", "1"]
+    raw = subprocess.run(
+        [*command, "-ar", str(RATE_HZ), "-f", "f32le", "-"], capture_output=True, check=True
+    ).stdout
+    return np.frombuffer(raw, dtype=np.float32)
+
+
+def played(notes: Notes) -> Sound:
+    """Half a minute of notes, played at 44.1 kHz and brought to the clock's rate, mono."""
+    stereo = synthesise(notes, 44_100, round(44_100 * SONG_S), soundfont=default_soundfont())
+    sound = librosa.resample(stereo.mean(axis=1), orig_sr=44_100, target_sr=RATE_HZ)
+    return np.asarray(0.5 * sound / np.abs(sound).max(), dtype=np.float32)
+
+
+def audible(voice: Sound) -> npt.NDArray[np.bool_]:
+    """Per frame of the clip, whether a recorded voice sounds."""
+    whole = voice[: len(voice) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float64)
+    level = np.sqrt(np.mean(whole**2, axis=1))
+    return np.asarray(level > AUDIBLE * np.percentile(level, 95))
+
+
+def mixed(song: Sound, voice: Sound, level_db: float) -> Heard:
+    """Listen to a song into whose second half a voice is mixed, so many dB above the song where it sounds."""
+    n_frames = min(len(song) // 2, len(voice), round(LONGEST_S * RATE_HZ)) // FRAME
+    sounds = audible(voice)[:n_frames]
+    voice = voice[: n_frames * FRAME]
+    mix = song[: 2 * n_frames * FRAME].copy()
+    active = voice[np.repeat(sounds, FRAME)]
+    gain = 10 ** (level_db / 20) * np.sqrt(np.mean(mix**2) / np.mean(active**2))
+    mix[n_frames * FRAME :] += np.float32(gain) * voice
+    found = find_voice(0.5 * mix / np.abs(mix).max(), RATE_HZ)
+    there = np.concatenate([np.zeros(n_frames, np.bool_), sounds])
+    n = min(len(there), len(found.probability))
+    kept = found.sounding[:n]
+    return Heard(found.probability[:n][kept], found.heard[:n][kept], there[:n][kept])
+
+
+def pooled(of: list[Heard]) -> tuple[float, float, float]:
+    """Area under the curve, share of frames with a voice that are found, and of those without that are too."""
+    probability, heard, there = (
+        np.concatenate([getattr(each, name) for each in of]) for name in ("probability", "heard", "there")
+    )
+    return (
+        float(roc_auc_score(there, probability)),
+        float(heard[there].mean()),
+        float(heard[~there].mean()),
+    )
+
+
+def shown(voice: Voice) -> str:
+    """A share, or that there is none."""
+    return "  -" if voice.share is None else f"{voice.share:.2f}"
+
+
+def short(name: str) -> str:
+    """Owner's repository and file."""
+    return f"{name.split('/')[0].split('+')[1]}/{Path(name).name}"
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of real files")
+    parser.add_argument("--songs", type=int, default=4, help="MIDI songs to mix voices into")
+    options = parser.parse_args()
+
+    songs = {piece.name: played(piece.notes) for piece in midi_pieces([options.data])[0]}
+    voices = {name: decoded(options.data / name) for name in VOICES}
+
+    print("A voice alone: share (should be 1)")
+    for name, kind in VOICES.items():
+        print(f"  {shown(find_voice(voices[name], RATE_HZ))}  {kind:8} {short(name)}")
+
+    used = list(songs.values())[: options.songs]
+    print(
+        f"\nMixed into {len(used)} songs played with {default_soundfont().stem}: AUC / found / false, per frame"
+    )
+    print("  " + "".join(f"{level:>+15} dB" for level in LEVELS_DB))
+    found: dict[tuple[str, int], list[Heard]] = {
+        (name, level): [mixed(song, voices[name], level) for song in used]
+        for name in VOICES
+        for level in LEVELS_DB
+    }
+    rows = {short(name): [name] for name in VOICES} | {
+        f"all {kind}": [name for name in VOICES if VOICES[name] == kind] for kind in ("singing", "speech")
+    }
+    for row, names in rows.items():
+        cells = [
+            "{:.2f} / {:.2f} / {:.2f}".format(
+                *pooled([each for name in names for each in found[(name, level)]])
+            )
+            for level in LEVELS_DB
+        ]
+        print(f"  {'  '.join(cells)}  {row}")
+
+    print(f"\nSongs alone, played with {default_soundfont().stem}: share (should be 0)")
+    shares = {name: find_voice(song, RATE_HZ) for name, song in songs.items()}
+    for name, voice in shares.items():
+        print(f"  {shown(voice)}  {name}")
+    known = [voice.share for voice in shares.values() if voice.share is not None]
+    print(
+        f"  {np.mean(known):.2f}  mean; {np.median(known):.2f} median; {sum(s > 0.5 for s in known)} above .5"
+    )
+
+    print("\nRecorded music, voices not annotated: share")
+    for name, kind in MUSIC.items():
+        print(f"  {shown(find_voice(decoded(options.data / name), RATE_HZ))}  {short(name)}: {kind}")
+
+
+if __name__ == "__main__":
+    main()
