@@ -137,7 +137,8 @@ def _tilted(rng: np.random.Generator, sound: npt.NDArray[np.float32], db: float)
     octaves = np.log2(np.maximum(np.fft.rfftfreq(_TAPS, 1 / _RENDER_HZ), 20) / 20)
     gain_db = np.interp(octaves, np.linspace(0, 10, 5), rng.uniform(-db, db, 5))
     filter_ = np.roll(np.fft.irfft(10 ** (gain_db / 20)), _TAPS // 2) * np.hanning(_TAPS)
-    return scipy.signal.oaconvolve(sound, filter_.astype(np.float32), mode="same").astype(np.float32)
+    wet = scipy.signal.oaconvolve(sound, filter_.astype(np.float32), mode="same")
+    return np.asarray(wet, dtype=np.float32)
 
 
 def _rms(sound: npt.NDArray[Any]) -> float:

@@ -221,7 +221,7 @@ class Calibration:
             mass = told.sum(axis=0) + 0.5
             share = (mass / mass.max()) ** self.usual
         odds = np.exp(logit(found.instruments)) * share
-        return (odds / (1 + odds)).astype(np.float32)
+        return np.asarray(odds / (1 + odds), dtype=np.float32)
 
     def p_instrument(self, heard: Floats) -> Floats:
         """How likely each instrument plays the note, shape (n, 12)."""

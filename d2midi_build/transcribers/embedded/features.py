@@ -121,7 +121,7 @@ def _bands(
 def _hann(length: int) -> npt.NDArray[np.float32]:
     """A Hann window whose sum is 2: a sine of amplitude 1 gives a peak of 1."""
     window = np.hanning(length + 1)[:-1]
-    return (2 * window / window.sum()).astype(np.float32)
+    return np.asarray(2 * window / window.sum(), dtype=np.float32)
 
 
 @cache
