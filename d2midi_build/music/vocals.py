@@ -344,11 +344,12 @@ def _standard(audio: npt.NDArray[np.float32], sample_rate_hz: int) -> npt.NDArra
 
     sound = checked(audio, sample_rate_hz)
     mono = sound.mean(axis=1) if sound.ndim == 2 else sound
+    if len(mono):  # before resampling, or an offset rings at both ends
+        mono = mono - mono.mean()
     if sample_rate_hz != clock.SAMPLE_RATE_HZ and len(mono):
         mono = librosa.resample(mono, orig_sr=sample_rate_hz, target_sr=clock.SAMPLE_RATE_HZ)
     whole = len(mono) // clock.SAMPLES_PER_FRAME * clock.SAMPLES_PER_FRAME
-    mono = mono[:whole]
-    return np.asarray(mono - mono.mean() if whole else mono, dtype=np.float32)
+    return np.asarray(mono[:whole], dtype=np.float32)
 
 
 def _levels(sound: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
