@@ -74,7 +74,7 @@ def test_the_commands() -> None:
         "", "build", "demo", "status", "preview", "export",
         "recipe", "recipe show", "recipe init", "sources", "sources aist",
         "crawl", "filter", "resample", "separate", "transcribe", "keypoints", "beats", "window",
-        "retry", "validate", "gc", "doctor",
+        "retry", "validate", "gc", "doctor", "models", "models train-embedded",
     }  # fmt: skip
 
 

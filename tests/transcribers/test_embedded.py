@@ -145,7 +145,7 @@ def test_a_known_song(ours: Embedded, seed: int) -> None:
     found = ours.transcribe(render(song, 44_100), 44_100)
     # Far below the means that the benchmark prints, and far above what would do without a network.
     assert onset_score(song.notes, found).f1 > 0.5
-    assert instrument_score(song.notes, found).f1 > 0.15
+    assert instrument_score(song.notes, found).f1 > 0.1
     assert drum_score(song.notes, found).f1 > 0.6
     assert set(found.origin) == {"embedded"}
 

@@ -232,12 +232,13 @@ def _fit(
     optimiser = torch.optim.AdamW(part.parameters(), lr=_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=n_batches, pct_start=0.1)
     mean = torch.optim.swa_utils.AveragedModel(part, avg_fn=_running_mean, use_buffers=True)
-    kept = {"part": part, "optimiser": optimiser, "schedule": schedule, "mean": mean}
+    kept: dict[str, Any] = {"part": part, "optimiser": optimiser, "schedule": schedule, "mean": mean}
     first = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         for name, each in kept.items():
             each.load_state_dict(state[name])
+        torch.set_rng_state(state["chance"])  # dropout on a GPU has its own, which is not kept
         first = state["batch"]
     waiting = drawn(first)
     running: dict[str, float] = {}
@@ -256,6 +257,7 @@ def _fit(
             running[name] = running.get(name, 0.0) * (1 - share) + loss.item() * share
         if (number + 1) % _SAVE_EVERY == 0 or number + 1 == n_batches:
             state = {name: each.state_dict() for name, each in kept.items()} | {"batch": number + 1}
+            state["chance"] = torch.get_rng_state()
             partial = checkpoint.with_suffix(".partial")
             torch.save(state, partial)
             partial.replace(checkpoint)
