@@ -90,7 +90,7 @@ class BasicPitch(Transcriber):
     def transcribe(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Notes:
         """Pitched notes; see `Transcriber.transcribe`."""
         audio = checked(audio, sample_rate_hz)
-        if not audio.any():  # silence, or nothing at all
+        if not (audio != audio[:1]).any():  # nothing at all, silence or an offset
             return Notes.empty()
         self.load()
         assert self._model is not None
