@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -16,16 +17,16 @@ _IN_MEMORY: Final = 100_000_000
 _PIECE: Final = 4_000_000
 
 
-def read_sound(path: Path, scratch: Path) -> tuple[npt.NDArray[np.float32], int]:
+def read_sound(path: Path, folder: Path) -> tuple[npt.NDArray[np.float32], int]:
     """Samples of shape ``(n, channels)`` and their rate in Hz.
 
     Parameters
     ----------
     path : Path
         A file that libsndfile reads: FLAC, WAV.
-    scratch : Path
-        A folder. A recording of more than about twenty minutes is decoded into a file there and mapped, so that
-        memory stays bounded; the caller removes the folder.
+    folder : Path
+        An existing folder with room. A recording of more than about twenty minutes is decoded into an unnamed file
+        there and mapped, so that memory stays bounded; the file is gone with the array.
 
     Raises
     ------
@@ -39,8 +40,8 @@ def read_sound(path: Path, scratch: Path) -> tuple[npt.NDArray[np.float32], int]
             shape, rate_hz = (file.frames, file.channels), file.samplerate
             if file.frames * file.channels <= _IN_MEMORY:
                 return file.read(dtype="float32", always_2d=True), rate_hz
-            scratch.mkdir(parents=True, exist_ok=True)
-            sound = np.memmap(scratch / f"{path.stem}.float32", np.float32, "w+", shape=shape)
+            with tempfile.TemporaryFile(dir=folder) as unnamed:
+                sound = np.memmap(unnamed, np.float32, "w+", shape=shape)
             first = 0
             for piece in file.blocks(_PIECE, dtype="float32", always_2d=True):
                 sound[first : first + len(piece)] = piece

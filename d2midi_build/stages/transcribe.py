@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -94,7 +93,7 @@ def _run(work: Work) -> Made:
         chosen.load()
         work.state["transcriber"] = chosen
     if stems := work.inputs.get("stems"):
-        sounds = {name: read_sound(Path(path), work.scratch) for name, path in stems.items()}
+        sounds = {name: read_sound(Path(path), work.out) for name, path in stems.items()}
         rate_hz = next(iter(sounds.values()))[1]
         drums: Any = sum(sound for name, (sound, _) in sounds.items() if name in _DRUM_STEMS)
         others: Any = sum(sound for name, (sound, _) in sounds.items() if name not in _DRUM_STEMS)
@@ -103,10 +102,9 @@ def _run(work: Work) -> Made:
         )
         voice = vocals.find_voice(others, rate_hz)
     else:
-        audio, rate_hz = read_sound(Path(work.inputs["audio"]), work.scratch)
+        audio, rate_hz = read_sound(Path(work.inputs["audio"]), work.out)
         notes = chosen.transcribe(audio, rate_hz)
         voice = vocals.find_voice(audio, rate_hz)
-    shutil.rmtree(work.scratch, ignore_errors=True)
     end_s = clock.frame_time_s(work.inputs["n_frames"])
     notes = _inside(notes, end_s)
     likely = vocals.sung(notes, voice)
