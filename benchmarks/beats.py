@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 from beat_pieces import Piece, band_piece, midi_pieces, misheard, pulseless_piece
 
+from d2midi_build.music.beat_scores import beat_score, tempo_ratio_error
 from d2midi_build.music.beats import LEAST_CONFIDENCE, find_beats
 from d2midi_build.music.notes import Notes
-from d2midi_build.music.scores import beat_score, tempo_ratio_error
 from d2midi_build.music.synthesis import synthesise
 from d2midi_build.transcribers.base import transcriber
 

@@ -24,9 +24,9 @@ from scipy.optimize import minimize
 from d2midi_build.music.beat_features import FEATURES, FRAMES_PER_S, features
 from d2midi_build.music.beat_levels import FEATURES as LEVEL_FEATURES
 from d2midi_build.music.beat_levels import described, paths
+from d2midi_build.music.beat_scores import beat_score
 from d2midi_build.music.beat_search import CLASSES, Settings
 from d2midi_build.music.beats import WEIGHTS, evidence_of
-from d2midi_build.music.scores import beat_score
 from d2midi_build.music.synthesis import synthesise
 from d2midi_build.transcribers.base import transcriber
 

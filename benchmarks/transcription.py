@@ -60,26 +60,24 @@ from transcription_report import print_tables, write_docs, write_plots
 
 from d2midi_build.digests import sha256_file
 from d2midi_build.errors import D2midiError, UsageError
+from d2midi_build.music.beat_scores import beat_score, tempo_ratio_error
 from d2midi_build.music.beats import find_beats
 from d2midi_build.music.instruments import DRUM_CLASSES, INSTRUMENTS
 from d2midi_build.music.notes import Notes
+from d2midi_build.music.reliability import calibration, mean_with_interval
 from d2midi_build.music.scores import (
     Score,
-    beat_score,
-    calibration,
     drum_class_score,
     drum_pairs,
     in_drum_classes,
     instrument_confusion,
     instrument_pairs,
     instrument_score,
-    mean_with_interval,
     multi_instrument_score,
     note_pairs,
     octave_error_rate,
     onset_offset_score,
     onset_score,
-    tempo_ratio_error,
 )
 from d2midi_build.music.synthesis import default_soundfont, synthesise
 from d2midi_build.transcribers.base import Transcriber, transcriber

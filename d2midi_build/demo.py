@@ -270,8 +270,9 @@ def _compare_clip(
     import pyarrow.compute as pc
 
     from d2midi_build.motion.keypoints import Keypoints, read_frames
+    from d2midi_build.music.beat_scores import beat_score
     from d2midi_build.music.notes import Notes
-    from d2midi_build.music.scores import beat_score, drum_class_score, instrument_score, onset_score
+    from d2midi_build.music.scores import drum_class_score, instrument_score, onset_score
     from d2midi_build.synthetic.accuracy import left_right_swap_rate, motion_lag_ms, pa_mpjpe_cm, pck
     from d2midi_build.synthetic.render import Camera
     from d2midi_build.synthetic.slate import SLATE_S, clip_av_offset_ms

@@ -19,6 +19,8 @@ from d2midi_build.music.notes import Notes
 ONSET_TOLERANCE_S: Final = 0.05
 """50 ms, the tolerance of MIREX and mir_eval."""
 
+_OCTAVE: Final = 12
+
 
 @dataclass(frozen=True)
 class Score:
@@ -103,20 +105,28 @@ def _matches(
     reference: Notes, estimated: Notes, tolerance_s: float, offset_ratio: float | None
 ) -> tuple[int, int, int]:
     """Matched, reference and estimated counts."""
-    if not len(reference) or not len(estimated):
-        return 0, len(reference), len(estimated)
-    import mir_eval
+    found = _matching(reference, estimated, tolerance_s, offset_ratio)
+    return len(found), len(reference), len(estimated)
 
-    pairs = mir_eval.transcription.match_notes(
-        _intervals(reference),
-        _hz(reference),
-        _intervals(estimated),
-        _hz(estimated),
-        onset_tolerance=tolerance_s,
-        offset_ratio=offset_ratio,
-        offset_min_tolerance=tolerance_s,
-    )
-    return len(pairs), len(reference), len(estimated)
+
+def _matching(
+    reference: Notes, estimated: Notes, tolerance_s: float, offset_ratio: float | None = None
+) -> npt.NDArray[np.int64]:
+    """The most pairs there can be, shape (m, 2): indices into both, sorted."""
+    found: list[tuple[int, int]] = []
+    if len(reference) and len(estimated):
+        import mir_eval
+
+        found = mir_eval.transcription.match_notes(
+            _intervals(reference),
+            _hz(reference),
+            _intervals(estimated),
+            _hz(estimated),
+            onset_tolerance=tolerance_s,
+            offset_ratio=offset_ratio,
+            offset_min_tolerance=tolerance_s,
+        )
+    return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
 
 
 def _intervals(notes: Notes) -> npt.NDArray[np.float64]:
@@ -126,67 +136,6 @@ def _intervals(notes: Notes) -> npt.NDArray[np.float64]:
 
 def _hz(notes: Notes) -> npt.NDArray[np.float64]:
     return np.asarray(440.0 * 2.0 ** ((notes.pitch.astype(np.float64) - 69) / 12))
-
-
-BEAT_TOLERANCE_S: Final = 0.07
-"""70 ms, the tolerance of MIREX and mir_eval for beats."""
-
-_TEMPO_RATIOS: Final = (2.0, 1 / 2, 3.0, 1 / 3, 3 / 2, 2 / 3)
-
-
-def beat_score(
-    reference_s: npt.ArrayLike, estimated_s: npt.ArrayLike, tolerance_s: float = BEAT_TOLERANCE_S
-) -> float:
-    """F-measure of beat times (Dixon, 2007; `mir_eval.beat.f_measure`), nothing trimmed.
-
-    Parameters
-    ----------
-    reference_s, estimated_s : array_like, shape=(n,) and (m,)
-        Beat times in seconds, ascending.
-    tolerance_s : float, optional
-        Default is 0.07 (70 ms).
-
-    Returns
-    -------
-    float
-        0-1. With nothing to find and nothing found there is no mistake: 1.
-    """
-    reference, estimated = (np.asarray(times, dtype=np.float64) for times in (reference_s, estimated_s))
-    if not len(reference) or not len(estimated):
-        return float(len(reference) == len(estimated))
-    import mir_eval
-
-    return float(mir_eval.beat.f_measure(reference, estimated, f_measure_threshold=tolerance_s))
-
-
-def tempo_ratio_error(
-    reference_s: npt.ArrayLike, estimated_s: npt.ArrayLike, tolerance: float = 0.04
-) -> bool:
-    """Whether beats go at another metrical level: an "octave error".
-
-    Tempo is taken from the median interval between beats, so a gap or a few extra beats do not count.
-
-    Parameters
-    ----------
-    reference_s, estimated_s : array_like, shape=(n,) and (m,)
-        Beat times in seconds, ascending.
-    tolerance : float, optional
-        Relative. Default is 0.04, as in MIREX's tempo task.
-
-    Returns
-    -------
-    bool
-        True where the estimated tempo is 2, 1/2, 3, 1/3, 3/2 or 2/3 of the reference within the tolerance; False with
-        fewer than two beats on either side.
-    """
-    reference, estimated = (np.asarray(times, dtype=np.float64) for times in (reference_s, estimated_s))
-    if len(reference) < 2 or len(estimated) < 2:
-        return False
-    ratio = float(np.median(np.diff(reference)) / np.median(np.diff(estimated)))
-    return any(abs(ratio / known - 1.0) <= tolerance for known in _TEMPO_RATIOS)
-
-
-OCTAVE: Final = 12
 
 
 def in_drum_classes(notes: Notes, classes: Sequence[str] = tuple(DRUM_CLASSES)) -> Notes:
@@ -296,23 +245,8 @@ def _pairs(
 ) -> npt.NDArray[np.int64]:
     """Pairs among the notes that the masks leave, as indices into the whole."""
     i, j = np.flatnonzero(of_reference), np.flatnonzero(of_estimated)
-    if not len(i) or not len(j):
-        return np.empty((0, 2), np.int64)
-    import mir_eval
-
-    ours, theirs = reference.where(i), estimated.where(j)
-    found = mir_eval.transcription.match_notes(
-        _intervals(ours),
-        _hz(ours),
-        _intervals(theirs),
-        _hz(theirs),
-        onset_tolerance=tolerance_s,
-        offset_ratio=None,
-    )
-    if not found:
-        return np.empty((0, 2), np.int64)
-    place = np.array(sorted(found), dtype=np.int64)
-    return np.stack([i[place[:, 0]], j[place[:, 1]]], axis=1)
+    found = _matching(reference.where(i), estimated.where(j), tolerance_s)
+    return np.stack([i[found[:, 0]], j[found[:, 1]]], axis=1)
 
 
 def instrument_confusion(
@@ -353,90 +287,5 @@ def octave_error_rate(
         # mir_eval rounds distances to 0.1 ms before it compares; so does this.
         together = np.round(np.abs(ours.onset_s - onset_s), 4) <= tolerance_s
         steps = np.abs(ours.pitch[together].astype(np.int64) - pitch)
-        wrong += bool((steps == OCTAVE).any()) and not bool((steps == 0).any())
+        wrong += bool((steps == _OCTAVE).any()) and not bool((steps == 0).any())
     return wrong / len(theirs)
-
-
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """How often what was given a probability came true.
-
-    Attributes
-    ----------
-    error : float or None
-        Expected calibration error (Naeini et al., AAAI 2015): the mean distance of probability and share, weighted
-        by the bins' counts; None without any estimate.
-    mean, share : np.ndarray, shape (n_bins,), float64
-        Mean probability and share that came true in each of the equal bins of 0-1; NaN where a bin is empty.
-    n : np.ndarray, shape (n_bins,), int64
-        Estimates per bin.
-    """
-
-    error: float | None
-    mean: npt.NDArray[np.float64]
-    share: npt.NDArray[np.float64]
-    n: npt.NDArray[np.int64]
-
-
-def calibration(probability: npt.ArrayLike, right: npt.ArrayLike, n_bins: int = 10) -> Calibration:
-    """Compare probabilities with what came true.
-
-    Parameters
-    ----------
-    probability : array_like, shape (n,)
-        0-1.
-    right : array_like of bool, shape (n,)
-    n_bins : int, optional
-        Default is 10. A probability on an edge counts in the bin above it, 1 in the last.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or a probability is outside 0-1.
-    """
-    p, true = np.asarray(probability, dtype=np.float64), np.asarray(right, dtype=np.bool_)
-    if p.shape != true.shape or p.ndim != 1:
-        raise ValueError(f"probability has shape {p.shape}, right has {true.shape}; both must be (n,)")
-    if len(p) and not (p.min() >= 0 and p.max() <= 1):
-        raise ValueError(f"probability goes from {p.min()} to {p.max()}, allowed is 0-1")
-    # The rounding keeps 0.3 (as float32, say) in the bin that begins with 0.3.
-    place = np.minimum(np.floor(np.round(p * n_bins, 5)).astype(np.int64), n_bins - 1)
-    n = np.bincount(place, minlength=n_bins)
-    with np.errstate(invalid="ignore"):  # 0/0 in an empty bin
-        mean = np.bincount(place, p, n_bins) / n
-        share = np.bincount(place, true, n_bins) / n
-    error = float(np.nansum(n * np.abs(mean - share)) / len(p)) if len(p) else None
-    return Calibration(error, mean, share, n.astype(np.int64))
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A mean over pieces with the interval that resampling the pieces gives; None without any piece."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-
-def mean_with_interval(
-    values: Sequence[float | None], rng: np.random.Generator, level: float = 0.95, n_draws: int = 2000
-) -> Mean:
-    """Mean and percentile bootstrap interval (Efron, 1979) of one value per piece.
-
-    Parameters
-    ----------
-    values : sequence of float or None
-        Pieces that have no value are left out; ``n`` of the result counts the others.
-    rng : np.random.Generator
-    level : float, optional
-        Default is 0.95.
-    n_draws : int, optional
-        Default is 2000.
-    """
-    known = np.array([value for value in values if value is not None], dtype=np.float64)
-    if not len(known):
-        return Mean(None, None, None, 0)
-    draws = known[rng.integers(len(known), size=(n_draws, len(known)))].mean(axis=1)
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Mean(float(known.mean()), float(low), float(high), len(known))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from d2midi_build.motion.kinematic_beats import find_kinematic_beats
-from d2midi_build.music.scores import beat_score
+from d2midi_build.music.beat_scores import beat_score
 from d2midi_build.synthetic.dancer import choreograph
 
 FPS = 20

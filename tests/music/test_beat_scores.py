@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from d2midi_build.music.scores import beat_score, tempo_ratio_error
+from d2midi_build.music.beat_scores import beat_score, tempo_ratio_error
 
 
 def test_beats_match_within_70_ms() -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from d2midi_build.errors import PermanentError
+from d2midi_build.music.beat_scores import beat_score
 from d2midi_build.music.beats import LEAST_CONFIDENCE, Beats, find_beats
 from d2midi_build.music.notes import Notes
-from d2midi_build.music.scores import beat_score
 from d2midi_build.synthetic.band import Song, compose, render
 
 RATE_HZ = 22_050
