@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import transcription as bench
+import transcription_peer as peer
 import transcription_pieces as pieces
 import transcription_report as report
+from transcription_scores import compare
 
 from d2midi_build.digests import sha256_file
 from d2midi_build.errors import UsageError
@@ -39,7 +41,7 @@ def song(n: int = 240, beat_s: float = 0.25) -> Notes:
 
 def test_a_perfect_transcription_scores_one_everywhere() -> None:
     truth = pieces.composed_piece(pieces.SEEDS[0]).notes
-    heard = bench.compare(truth, truth)
+    heard = compare(truth, truth)
     scores = {name: score for name, score in heard.scores.items() if score is not None}
     assert scores.pop("octave errors") == 0.0
     assert set(scores) >= {"onset", "onset+offset", "instrument", "instrument+drums", "kick", "snare", "hat"}
@@ -56,7 +58,7 @@ def test_places_of_failure_by_hand() -> None:
     # Two together, then one alone; the second of the two is missed, and one is made up where one sounds.
     truth = Notes.create([0.0, 0.0, 2.0], [1.0, 1.0, 3.0], [40, 64, 90])
     found = Notes.create([0.01, 2.5], [1.0, 3.0], [40, 91], p_note=[0.9, 0.3])
-    heard = bench.compare(truth, found)
+    heard = compare(truth, found)
     assert heard.counts["polyphony/2"] == (1, 2, 1)
     assert heard.counts["polyphony/1"] == (0, 1, 1)
     assert heard.counts["pitch/36-47"] == (1, 1, 1)
@@ -71,7 +73,7 @@ def test_places_of_failure_by_hand() -> None:
 def test_p_instrument_is_judged_on_found_notes_only() -> None:
     truth = Notes.create([0.0, 1.0], [0.5, 1.5], [60, 62], program=[PIANO.program, GUITAR.program])
     found = Notes.create([0.0, 1.0, 2.0], [0.5, 1.5, 2.5], [60, 62, 64], p_instrument=[0.8, 0.4, 0.1])
-    probability, right = bench.compare(truth, found).trust["p_instrument"]
+    probability, right = compare(truth, found).trust["p_instrument"]
     assert probability == pytest.approx([0.8, 0.4])
     assert right.tolist() == [True, False]
 
@@ -170,12 +172,12 @@ def test_events_of_the_command_are_read_as_it_wrote_them(tmp_path: Path) -> None
     events.write_text(
         "start_time_s,end_time_s,pitch_midi,velocity,pitch_bend\n1.5,2.0,64,127,0,1,0\n0.5,1.0,60,64\n"
     )
-    notes = bench.read_events(events)
+    notes = peer.read_events(events)
     assert notes.onset_s.tolist() == [0.5, 1.5]
     assert notes.pitch.tolist() == [60, 64]
     assert notes.p_note == pytest.approx([64 / 127, 1.0])
     events.write_text("start_time_s,end_time_s,pitch_midi,velocity,pitch_bend\n")
-    assert not len(bench.read_events(events))
+    assert not len(peer.read_events(events))
 
 
 def ran(folder: Path, *arguments: str) -> dict[str, Any]:
@@ -227,7 +229,7 @@ def test_workers_change_no_score_and_the_command_stands_beside(tmp_path: Path) -
     ]
     for one, other in zip(alone["conditions"], together["conditions"], strict=True):
         assert one["pieces"]["basic-pitch"] == other["pieces"]["basic-pitch"]
-        peer = one["transcribers"][bench.PEER]
-        assert peer["scores"]["onset"]["value"] > 0.2
-        assert peer["speed"]["s_per_cpu_s"] > peer["speed"]["s_per_cpu_s_with_start"] > 0
+        beside = one["transcribers"][peer.PEER]
+        assert beside["scores"]["onset"]["value"] > 0.2
+        assert beside["speed"]["s_per_cpu_s"] > beside["speed"]["s_per_cpu_s_with_start"] > 0
         assert one["transcribers"]["basic-pitch"]["scores"]["onset over peer"]["n"] == 2
