@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from d2midi_build.music.instruments import BASS
+from d2midi_build.music.instruments import BASS, PATTERN_KEYS
 from d2midi_build.music.notes import Notes
 
 FloatArray = npt.NDArray[np.float64]
@@ -127,7 +127,7 @@ def _note_onsets(notes: Notes, n_frames: int) -> npt.NDArray[np.float32]:
     found[:, 0] = np.sqrt(summed(pitched, p))
     found[:, 1] = np.minimum(summed(bass, p), 1.0)
     found[:, 2] = np.sqrt(summed(pitched, p * length))
-    for column, keys in ((3, (35, 36)), (4, (37, 38, 39, 40)), (5, (42, 44, 46))):
+    for column, keys in enumerate(PATTERN_KEYS.values(), 3):
         found[:, column] = np.minimum(summed(notes.is_drum & np.isin(notes.pitch, keys), p), 1.0)
     found[:, 6] = _harmony_changes(notes.where(pitched), n_frames) * np.minimum(found[:, 0], 1.0)
     moved = np.zeros(len(notes))

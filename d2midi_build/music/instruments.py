@@ -77,6 +77,14 @@ DRUM_CLASSES: Final[dict[str, tuple[int, ...]]] = {
 """General MIDI percussion keys per class of sound; the first stands for the class. Sticks, claps, cowbell,
 tambourine, shakers and hand drums are in none."""
 
+PATTERN_KEYS: Final[dict[str, tuple[int, ...]]] = {
+    "kick": DRUM_CLASSES["kick"],
+    "snare": (*DRUM_CLASSES["snare"], 37, 39),
+    "hat": DRUM_CLASSES["hat"],
+}
+"""Percussion keys by their part in a drum pattern: side stick (37) and clap (39) sound unlike a snare, but take its
+place on the backbeat."""
+
 _BY_NAME: Final = {instrument.name: instrument for instrument in INSTRUMENTS}
 
 _FAMILIES: Final = INSTRUMENTS[:12]

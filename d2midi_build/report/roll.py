@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from d2midi_build import clock
-from d2midi_build.music.instruments import DRUM, INSTRUMENTS
+from d2midi_build.music.instruments import DRUM, INSTRUMENTS, PATTERN_KEYS
 from d2midi_build.music.notes import Notes, to_samples
 
 Image = npt.NDArray[np.uint8]
@@ -46,10 +46,9 @@ _SHADOW: Final[Colour] = (0, 0, 0)
 _FAINTEST: Final = 0.25
 """Opacity of a note of confidence 0; that of confidence 1 is 1."""
 
-_LANES: Final = {"kick": (35, 36), "snare": (37, 38, 39, 40), "hat": (42, 44, 46)}
-"""General MIDI percussion keys per lane, from the bottom up; other keys share a lane of their own."""
-
 _OTHER: Final = "other"
+"""Lane above those of `PATTERN_KEYS`, for all other percussion."""
+
 _BACKGROUND: Final[Colour] = (30, 27, 24)
 _ROW: Final[Colour] = (52, 47, 43)
 _BLACK_KEY: Final[Colour] = (38, 34, 31)
@@ -113,8 +112,8 @@ class Roll:
         """Line, first column and instrument of each entry of the legend."""
         self.page_frames, self.frame_px = _pages(n_frames, width - _GUTTER - _RIGHT)
 
-        lanes = [*_LANES]
-        if not np.isin(notes.drums().pitch, [key for keys in _LANES.values() for key in keys]).all():
+        lanes = [*PATTERN_KEYS]
+        if not np.isin(notes.drums().pitch, [key for keys in PATTERN_KEYS.values() for key in keys]).all():
             lanes.append(_OTHER)
         bottom = height - _AXIS - _LINE
         self._lane_top = {lane: bottom - _LANE * (i + 1) for i, lane in enumerate(lanes)}
@@ -256,7 +255,7 @@ class Roll:
 
 
 def _lane(key: int) -> str:
-    return next((lane for lane, keys in _LANES.items() if key in keys), _OTHER)
+    return next((lane for lane, keys in PATTERN_KEYS.items() if key in keys), _OTHER)
 
 
 def _pages(n_frames: int, plot_px: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from d2midi_build.music.instruments import (
     INSTRUMENTS,
     LEAD,
     PAD,
+    PATTERN_KEYS,
     VIOLIN,
     instrument_named,
     instrument_of,
@@ -71,3 +72,17 @@ def test_unknown_name_lists_the_known_ones() -> None:
     assert instrument_named("Lead 1 (square)") is LEAD
     with pytest.raises(ValueError, match="Piccolo"):
         instrument_named("Kazoo")
+
+
+def test_the_parts_of_a_drum_pattern_by_their_general_midi_names() -> None:
+    import pretty_midi
+
+    names = {
+        part: {pretty_midi.note_number_to_drum_name(key) for key in keys}
+        for part, keys in PATTERN_KEYS.items()
+    }
+    assert names == {
+        "kick": {"Acoustic Bass Drum", "Bass Drum 1"},
+        "snare": {"Acoustic Snare", "Electric Snare", "Side Stick", "Hand Clap"},
+        "hat": {"Closed Hi Hat", "Pedal Hi Hat", "Open Hi Hat"},
+    }
