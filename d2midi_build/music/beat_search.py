@@ -43,7 +43,6 @@ _KEPT_FRAMES: Final = 120 * FRAMES_PER_S
 """What is older than a minute when this many frames are kept is decided and forgotten: memory is bounded."""
 
 _IMPOSSIBLE: Final = np.float32(-1e9)
-_START: Final = -1
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,11 @@ def between_evidence(parts: Float32Array, frames: IntArray, intervals: IntArray)
 
 
 class _Search:
-    """One recording's search; see `best_path`."""
+    """One recording's search; see `best_path`.
+
+    Scores are kept and where they came from is worked out again on the way back, for the beats on it alone: so a
+    frame costs few passes over its states, and those run over intervals, which lie side by side.
+    """
 
     def __init__(self, evidence: Float32Array, settings: Settings, intervals: IntArray) -> None:
         self._n = len(evidence)
@@ -144,116 +147,121 @@ class _Search:
         # Frames solved at once: no beat depends on another less than the shortest interval before it.
         self._block = int(intervals[0])
         self._kept_blocks = _KEPT_FRAMES // self._block
-        self._settings = settings
-        self._beat = beat_evidence(evidence)
-        parts = part_evidence(evidence)
-        self._parts = np.pad(parts, ((self._longest, 0), (0, 0)))
+        self._jump, self._slip, self._start = (
+            np.float32(penalty) for penalty in (settings.jump, settings.slip, settings.start)
+        )
+        self._beat = np.ascontiguousarray(beat_evidence(evidence).T)
+        self._parts = np.pad(part_evidence(evidence), ((self._longest, 0), (0, 0)))
         octaves = np.log2(60.0 * FRAMES_PER_S / self._intervals / settings.centre_bpm)
         self._prior = (-settings.octave * octaves**2 * self._intervals / FRAMES_PER_S).astype(np.float32)
         self._bend = _bend(settings.tempo, intervals)
-        # What has been decided, in pieces; and per block kept, where each state and each start came from.
+        # What has been decided, in pieces; and per block kept its scores, of shape (7, frames, intervals), and the
+        # score and state after which beats may begin in it.
         self._beats: list[list[tuple[int, int]]] = []
         self._decided = -1
         self._dropped = 0
-        self._came: list[npt.NDArray[np.int16]] = []
-        self._idle: list[State] = []
+        self._scores: list[Float32Array] = []
+        self._rested: list[tuple[np.float32, State]] = []
 
     def run(self) -> Path:
         """Go through all blocks, then trace the best path back."""
-        shape = (self._longest + self._block, len(self._intervals), _N_PLACES)
-        # The last frames' scores, already carried over to the interval that comes next, and from which one.
-        score = np.full(shape, _IMPOSSIBLE, np.float32)
-        origin = np.zeros(shape, np.int16)
-        rows = np.arange(len(self._intervals))
+        # The last frames' scores, already carried over to the interval that comes next.
+        ready = np.full((_N_PLACES, self._longest + self._block, len(self._intervals)), _IMPOSSIBLE)
+        # [place, k, i] is the score on which frame k of a block builds with interval i: that many frames before it.
+        by_place, by_frame, by_interval = ready.strides
+        earlier = np.lib.stride_tricks.as_strided(
+            ready[:, self._longest - self._block :],
+            (_N_PLACES, self._block, len(self._intervals)),
+            (by_place, by_frame, by_interval - by_frame),
+            writeable=False,
+        )
+        spare = np.empty((_N_PLACES, self._block, len(self._intervals)), np.float32)
         best, best_state = np.float32(0.0), (-1, 0, 0)
         # Beats may begin again after the longest interval; sooner, one hit would count as an end and as a start.
         ended = [(best, best_state)] * (self._longest // self._block + 2)
         for first in range(0, self._n, self._block):
-            frames = np.arange(first, min(first + self._block, self._n))
-            score[: self._longest], origin[: self._longest] = (
-                score[-self._longest :],
-                origin[-self._longest :],
-            )
-            source = (frames - first + self._longest)[:, None] - self._intervals
-            reached, came = self._next_places(score[source, rows], origin[source, rows])
-            reached += (self._between(frames) + self._prior)[:, :, None]
-            rested, rested_state = ended[0]
-            fresh = (rested - np.float32(self._settings.start) + self._prior)[None, :, None]
-            came[fresh > reached] = _START
-            now = np.maximum(reached, fresh) + self._beat[frames][:, None, :]
-            self._came.append(came)
-            self._idle.append(rested_state)
-            top = np.unravel_index(int(now.argmax()), now.shape)
-            if now[top] > best:
-                best, best_state = now[top], (first + int(top[0]), int(top[1]), int(top[2]))
+            n = min(self._block, self._n - first)
+            now = self._next_places(earlier[:, :n])
+            now += self._between(np.arange(first, first + n)) + self._prior
+            np.maximum(now, ended[0][0] - self._start + self._prior, out=now)
+            now += self._beat[:, first : first + n, None]
+            self._scores.append(now)
+            self._rested.append(ended[0])
+            in_order = now.transpose(1, 2, 0)
+            top = np.unravel_index(int(in_order.argmax()), in_order.shape)
+            if in_order[top] > best:
+                best, best_state = in_order[top], (first + int(top[0]), int(top[1]), int(top[2]))
             ended = [*ended[1:], (best, best_state)]
-            block = slice(self._longest, self._longest + len(frames))
-            score[block], origin[block] = self._bent(now)
-            if len(self._came) >= self._kept_blocks:
+            self._carry_over(now, ready[:, self._longest : self._longest + n], spare[:, :n])
+            ready[:, : self._longest] = ready[:, self._block :]
+            if len(self._scores) >= self._kept_blocks:
                 self._decide(best_state, first - self._kept_blocks * self._block // 2)
         self._decide(best_state, self._n)
         beats = [beat for piece in self._beats for beat in piece]
         found = np.array(beats, dtype=np.int64).reshape(-1, 2)
         return Path(found[:, 0], found[:, 1])
 
-    def _next_places(
-        self, score: Float32Array, origin: npt.NDArray[np.int16]
-    ) -> tuple[Float32Array, npt.NDArray[np.int16]]:
-        """Scores on coming to each place, and where from (interval and place in one number)."""
-        reached = score[:, :, _BEFORE]
-        came = origin[:, :, _BEFORE] * np.int16(_N_PLACES) + _BEFORE.astype(np.int16)
-        last = score.argmax(axis=2)
-        slip = np.take_along_axis(score, last[:, :, None], axis=2)[:, :, 0] - np.float32(self._settings.slip)
-        slipped = np.take_along_axis(origin, last[:, :, None], axis=2)[:, :, 0] * np.int16(_N_PLACES)
-        slipped += last.astype(np.int16)
+    def _next_places(self, score: Float32Array) -> Float32Array:
+        """Scores on coming to each place from the one before it, or to a downbeat from any: shape as given."""
+        reached: Float32Array = score[_BEFORE]
+        slipped = score.max(axis=0) - self._slip
         for place in _DOWN:
-            better = slip > reached[:, :, place]
-            reached[:, :, place] = np.where(better, slip, reached[:, :, place])
-            came[:, :, place] = np.where(better, slipped, came[:, :, place])
-        return reached, came
+            np.maximum(reached[place], slipped, out=reached[place])
+        return reached
 
     def _between(self, frames: IntArray) -> Float32Array:
         """Evidence of what lies between two beats, the second at ``frames``: shape (n, n_intervals)."""
         return between_evidence(self._parts, (frames + self._longest)[:, None], self._intervals)
 
-    def _bent(self, score: Float32Array) -> tuple[Float32Array, npt.NDArray[np.int16]]:
-        """Each next interval's best score after a change of tempo, and the interval it came from."""
-        last = score.argmax(axis=1).astype(np.int16)
-        best = np.take_along_axis(score, last[:, None, :].astype(np.int64), axis=1) - np.float32(
-            self._settings.jump
-        )
-        best = np.broadcast_to(best, score.shape).copy()
-        origin = np.broadcast_to(last[:, None, :], score.shape).copy()
-        for row, shift in enumerate(_SHIFTS):
-            if abs(shift) >= len(self._intervals):
-                continue
+    def _carry_over(self, score: Float32Array, ready: Float32Array, spare: Float32Array) -> None:
+        """Put each next interval's best score after a change of tempo into ``ready``; all of one shape."""
+        ready[...] = score.max(axis=2, keepdims=True) - self._jump
+        for row, shift in self._shifts():
             to = slice(max(-shift, 0), len(self._intervals) - max(shift, 0))
             source = slice(max(shift, 0), len(self._intervals) - max(-shift, 0))
-            candidate = score[:, source] + self._bend[row, to][None, :, None]
-            better = candidate > best[:, to]
-            np.copyto(best[:, to], candidate, where=better)
-            places = np.arange(len(self._intervals), dtype=np.int16)[source]
-            np.copyto(origin[:, to], places[None, :, None], where=better)
-        return best, origin
+            np.add(score[:, :, source], self._bend[row, to], out=spare[:, :, to])
+            np.maximum(ready[:, :, to], spare[:, :, to], out=ready[:, :, to])
+
+    def _shifts(self) -> list[tuple[int, int]]:
+        """Rows of the bend and their changes of the interval, those there is room for."""
+        return [(row, shift) for row, shift in enumerate(_SHIFTS) if abs(shift) < len(self._intervals)]
+
+    def _before(self, state: State) -> State:
+        """The state of the beat before; as `_next_places` and `_carry_over`, for one state."""
+        frame, interval, place = state
+        rested, rested_state = self._rested[frame // self._block - self._dropped]
+        source = frame - int(self._intervals[interval])
+        if source < 0:
+            return rested_state
+        score = self._scores[source // self._block - self._dropped][:, source % self._block]
+        origins = [score.argmax(axis=1)]
+        values = [score.max(axis=1) - self._jump]
+        for row, shift in self._shifts():
+            if 0 <= interval + shift < len(self._intervals):
+                origins.append(np.full(_N_PLACES, interval + shift))
+                values.append(score[:, interval + shift] + self._bend[row, interval])
+        ready = np.max(values, axis=0)
+        previous = int(_BEFORE[place])
+        reached = ready[previous]
+        if place in _DOWN and ready.max() - self._slip > reached:
+            previous = int(ready.argmax())
+            reached = ready[previous] - self._slip
+        reached += (self._between(np.array([frame]))[0] + self._prior)[interval]
+        if rested - self._start + self._prior[interval] > reached:
+            return rested_state
+        return source, int(origins[int(np.argmax([value[previous] for value in values]))][previous]), previous
 
     def _decide(self, state: State, until: int) -> None:
         """Trace back from a state; keep the beats up to frame ``until`` and forget how they came about."""
         piece = []
-        frame, interval, place = state
-        while frame > self._decided:
-            if frame <= until:
-                piece.append((frame, place))
-            block = frame // self._block - self._dropped
-            came = int(self._came[block][frame % self._block, interval, place])
-            if came == _START:
-                frame, interval, place = self._idle[block]
-            else:
-                frame -= int(self._intervals[interval])
-                interval, place = divmod(came, _N_PLACES)
+        while state[0] > self._decided:
+            if state[0] <= until:
+                piece.append((state[0], state[2]))
+            state = self._before(state)
         self._beats.append(piece[::-1])
         self._decided = max(until, self._decided)
         drop = max((self._decided - self._longest) // self._block - self._dropped, 0)
-        del self._came[:drop], self._idle[:drop]
+        del self._scores[:drop], self._rested[:drop]
         self._dropped += drop
 
 
