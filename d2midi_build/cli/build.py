@@ -32,7 +32,10 @@ def build(
         typer.Option("--refresh", help="Run this stage again although it is done; may be given again."),
     ] = None,
     transcriber: Annotated[
-        str | None, typer.Option("--transcriber", help="Overrides `transcribe.transcriber` of the recipe.")
+        str | None,
+        typer.Option(
+            "--transcriber", help="embedded or basic-pitch; overrides `transcribe.transcriber` of the recipe."
+        ),
     ] = None,
     workers: WorkersOption = None,
     plan: Annotated[

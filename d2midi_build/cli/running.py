@@ -42,8 +42,8 @@ def read_options(
         sources = known[0]
     else:
         raise UsageError(
-            "say what to build from: `--source urls.txt` (also a table, a folder, a URL or a video file). "
-            "`d2midi demo` shows a build without one."
+            f"{workspace} has no earlier build to go on with (-w names another workspace). To start one, say what "
+            "from: `--source urls.txt` (also a table, a folder, a URL or a video file). `d2midi demo` needs none."
         )
     chosen = Recipe.load(recipe) if recipe else known[1] if known else Recipe()
     return sources, chosen
@@ -69,8 +69,21 @@ def run(
         typer.echo(json.dumps(summary_data(summary, workspace)))
     else:
         print_summary(summary, workspace)
+        _say_if_none_came_so_far(summary, selection, workspace)
     if summary.failed or summary.waiting:
         sys.exit(1)
+
+
+def _say_if_none_came_so_far(summary: Summary, selection: Selection, workspace: Path) -> None:
+    """A stage whose earlier stages are not done has nothing to do; that is no success to keep quiet about."""
+    from d2midi_build import manifests
+
+    asked = {*selection.stages}
+    if summary.sources and not any(record.stage in asked for record in manifests.records(summary.sources)):
+        typer.echo(
+            f"Nothing has come as far as {', '.join(selection.stages)}: `d2midi status -w {workspace}` tells what is "
+            f"done and what was turned away, `d2midi build -w {workspace}` runs every stage."
+        )
 
 
 @contextmanager
@@ -140,6 +153,5 @@ def print_summary(summary: Summary, workspace: Path) -> None:
         typer.echo(
             f"{summary.waiting} downloads wait because their site refused for now: run the same command later."
         )
-    typer.echo(
-        f"Tables: {workspace / 'manifests'}   Look at a clip: d2midi preview CLIP --out clip.mp4 -w {workspace}"
-    )
+    look = f"   Look at a clip: d2midi preview CLIP --out clip.mp4 -w {workspace}" if data["clips"] else ""
+    typer.echo(f"Tables: {workspace / 'manifests'}{look}")

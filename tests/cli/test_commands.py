@@ -101,7 +101,7 @@ def test_help_of_everything_imports_nothing_heavy() -> None:
 
 WRONG: list[tuple[str, tuple[str, ...]]] = [
     # What is typed, and words that the message has: what, where, what to do.
-    ("build", ("--source urls.txt", "d2midi demo")),
+    ("build", ("d2midi-workspace has no earlier build", "--source urls.txt", "d2midi demo")),
     ("build --source none.txt", ("none.txt", "no such file", "Give a list")),
     ("build --source binary.txt", ("binary.txt:1", "not UTF-8", "Save the list as UTF-8")),
     ("build --source nul.txt", ("nul.txt:1", "NUL byte")),
@@ -131,6 +131,14 @@ WRONG: list[tuple[str, tuple[str, ...]]] = [
     *((f"{name} --source none.txt", ("none.txt", "no such file")) for name in ("crawl", "filter", "window")),
     *((f"{name} --workers many", ("--workers", "valid integer")) for name in ("resample", "separate", "retry")),
     *((name, ("--source urls.txt",)) for name in ("crawl", "keypoints", "retry")),
+    *((f"{name} -w none", ("none has no earlier build", "-w")) for name in ("transcribe", "beats")),
+    ("transcribe --source list.txt --recipe name.toml", ("'embeded'", "basic-pitch, embedded")),
+    ("transcribe --source list.txt --recipe sung.toml", ("sung.toml", "transcribe.vocals", "'drop', 'lead'")),
+    ("beats --source list.txt --recipe sure.toml", ("sure.toml", "least_confidence = 2", "less than or equal to 1")),
+    ("beats --source list.txt --recipe typo.toml", ("window.framez", "d2midi recipe show")),
+    ("export --format csv --out notes -w none", ("none is no workspace", "d2midi build")),
+    ("export --format csv --out notes -w file", ("--workspace", "file")),
+    ("export --format csv -w none", ("--out",)),
     *((f"{name} -w none", ("none is no workspace", "d2midi build")) for name in ("status", "gc", "validate")),
     *((f"{name} -w file", ("--workspace", "file")) for name in ("status", "gc", "validate", "doctor", "retry")),
     ("retry --reason temporary", ("temporary", "'transient'")),
@@ -163,6 +171,8 @@ def test_a_wrong_input_is_told_in_a_line_and_leaves_nothing_behind(
         "binary.parquet": bytes(range(256)), "file": b"", "typo.toml": b"[window]\nframez = 3\n",
         "value.toml": b"[window]\nframes = -3\n", "broken.toml": b"[window\n",
         "demucs.toml": b'[separate]\nmethod = "demucs"\n', "folder/notes.md": b"mine",
+        "name.toml": b'[transcribe]\ntranscriber = "embeded"\n', "sung.toml": b'[transcribe]\nvocals = "none"\n',
+        "sure.toml": b"[beats]\nleast_confidence = 2\n",
     }.items():  # fmt: skip
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
@@ -206,6 +216,16 @@ def test_a_failure_is_named_to_people_whatever_its_name(run: Run, failed: Path) 
         ended = run(command, "-w", failed)
         assert "[sic].mp4: no such file" in ended.out
         assert ended.code == (1 if command == "build" else 0)
+
+
+def test_a_stage_that_nothing_has_come_to_says_so(run: Run, failed: Path) -> None:
+    for name in ("transcribe", "beats"):
+        out = run(name, "-w", failed).out
+        assert f"Nothing has come as far as {name}" in out
+        assert f"d2midi build -w {failed}" in out
+    out = run("crawl", "-w", failed).out
+    assert "Nothing has come" not in out
+    assert "d2midi preview" not in out  # there is no clip
 
 
 def test_a_summary_of_many_failures_stays_short(run: Run, tmp_path: Path) -> None:
