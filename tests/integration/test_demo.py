@@ -25,7 +25,9 @@ def test_the_demo_ends_as_it_should_and_reaches_its_bars(tmp_path: Path) -> None
     assert abs(result["av_offset_ms"]) <= 5.0
     assert abs(result["motion_lag_ms"]) <= 5.0
     assert result["onset_f1"] >= 0.5
-    assert result["instrument_f1"] > 0.2 and result["drum_f1"] > 0.6 and result["beat_f1"] > 0.6
+    assert result["instrument_f1"] >= 0.4
+    assert result["drum_f1"] >= 0.8
+    assert result["beat_f1"] >= 0.9
     # Another seed in the same folder is other videos at other addresses, never the old ones against a new truth.
     again = subprocess.run(
         [*command, str(tmp_path / "demo"), "--seed", "1"], capture_output=True, text=True, check=False
