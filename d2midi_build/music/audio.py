@@ -48,7 +48,10 @@ def read_sound(path: Path, folder: Path) -> tuple[npt.NDArray[np.float32], int]:
                 first += len(piece)
             return sound, rate_hz
     except soundfile.LibsndfileError as error:
-        raise PermanentError(f"{path} cannot be read as sound: {error}") from error
+        raise PermanentError(
+            f"{path} cannot be read as sound: {str(error).rstrip('.')}. If a build made this file, delete it and run "
+            "`d2midi retry --reason permanent`."
+        ) from error
 
 
 def checked(audio: npt.NDArray[np.float32], sample_rate_hz: int) -> npt.NDArray[np.float32]:

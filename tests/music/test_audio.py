@@ -44,5 +44,7 @@ def test_a_long_recording_is_mapped_and_reads_the_same(
 
 def test_what_is_no_sound_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.flac").write_text("words")
-    with pytest.raises(PermanentError, match="cannot be read as sound"):
+    with pytest.raises(
+        PermanentError, match=r"a\.flac cannot be read as sound: .*d2midi retry --reason permanent"
+    ):
         read_sound(tmp_path / "a.flac", tmp_path)
