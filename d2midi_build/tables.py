@@ -147,7 +147,7 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     SchemaError
         If the file is missing or not Parquet.
     """
-    with _told(path), pq.ParquetFile(path) as file:
+    with reading(path), pq.ParquetFile(path) as file:
         return file.read(columns=list(columns) if columns else None)
 
 
@@ -159,13 +159,19 @@ def read_where(path: Path, column: str, value: str) -> pa.Table:
     SchemaError
         If the file is missing or not Parquet.
     """
-    with _told(path):
+    with reading(path):
         return pq.read_table(path, filters=[(column, "=", value)])
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Say what to do about a table that cannot be read."""
+def reading(path: Path) -> Iterator[None]:
+    """Say what to do about a Parquet file that cannot be read.
+
+    Raises
+    ------
+    SchemaError
+        In place of what pyarrow says of a missing or damaged file.
+    """
     try:
         yield
     except FileNotFoundError:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from d2midi_build import clock
+from d2midi_build import clock, tables
 from d2midi_build.motion.skeleton import N_BODY, N_FACE, N_HAND
 
 FloatArray = npt.NDArray[np.float32]
@@ -313,13 +313,16 @@ def read_frames(path: Path, parts: Sequence[str] | None = None) -> pa.Table:
     ------
     KeyError
         If a part is unknown.
+    SchemaError
+        If the file is missing or damaged.
     """
     wanted = list(PARTS if parts is None else parts)
     for name in wanted:
         if name not in PARTS:
             raise KeyError(f"no part called {name!r}; there are {', '.join(PARTS)}")
     columns = ["frame", "source_time_s", *(f"present_{name}" for name in PRESENCES), *wanted]
-    return _with_fixed_lists(pq.ParquetFile(path).read(columns=columns))
+    with tables.reading(path), pq.ParquetFile(path) as file:
+        return _with_fixed_lists(file.read(columns=columns))
 
 
 def with_plain_lists(table: pa.Table) -> pa.Table:

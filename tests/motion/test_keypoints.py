@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from d2midi_build.errors import SchemaError
 from d2midi_build.motion.keypoints import (
     PARTS,
     PRESENCES,
@@ -125,6 +126,15 @@ def test_read_some_parts(tmp_path: Path) -> None:
     assert np.nanmax(np.abs(part_array(table, "left_hand") - keypoints.left_hand)) <= 2**-14
     with pytest.raises(KeyError, match="nose"):
         read_frames(tmp_path / "a.parquet", ["nose"])
+
+
+def test_a_damaged_or_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match=r"a\.parquet is missing"):
+        read_frames(tmp_path / "a.parquet")
+    write_frames(tmp_path / "a.parquet", make_keypoints(20, 3).to_table(np.zeros(20)))
+    (tmp_path / "a.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:1000])
+    with pytest.raises(SchemaError, match=r"a\.parquet is not a Parquet file"):
+        read_frames(tmp_path / "a.parquet")
 
 
 def test_a_slice_of_a_table_is_a_slice_of_the_points() -> None:
