@@ -132,7 +132,7 @@ WRONG: list[tuple[str, tuple[str, ...]]] = [
     *((f"{name} --workers many", ("--workers", "valid integer")) for name in ("resample", "separate", "retry")),
     *((name, ("--source urls.txt",)) for name in ("crawl", "keypoints", "retry")),
     *((f"{name} -w none", ("none has no earlier build", "-w")) for name in ("transcribe", "beats")),
-    ("transcribe --source list.txt --recipe name.toml", ("'embeded'", "basic-pitch, embedded")),
+    ("transcribe --source list.txt --recipe name.toml", ("'mt4'", "basic-pitch, embedded")),
     ("transcribe --source list.txt --recipe sung.toml", ("sung.toml", "transcribe.vocals", "'drop', 'lead'")),
     ("beats --source list.txt --recipe sure.toml", ("sure.toml", "least_confidence = 2", "less than or equal to 1")),
     ("beats --source list.txt --recipe typo.toml", ("window.framez", "d2midi recipe show")),
@@ -171,7 +171,7 @@ def test_a_wrong_input_is_told_in_a_line_and_leaves_nothing_behind(
         "binary.parquet": bytes(range(256)), "file": b"", "typo.toml": b"[window]\nframez = 3\n",
         "value.toml": b"[window]\nframes = -3\n", "broken.toml": b"[window\n",
         "demucs.toml": b'[separate]\nmethod = "demucs"\n', "folder/notes.md": b"mine",
-        "name.toml": b'[transcribe]\ntranscriber = "embeded"\n', "sung.toml": b'[transcribe]\nvocals = "none"\n',
+        "name.toml": b'[transcribe]\ntranscriber = "mt4"\n', "sung.toml": b'[transcribe]\nvocals = "none"\n',
         "sure.toml": b"[beats]\nleast_confidence = 2\n",
     }.items():  # fmt: skip
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The main job from local files to windows, with real ffmpeg, MediaPipe and basic-pitch."""
+"""The main job from local files to windows, with real ffmpeg, MediaPipe and the default transcriber."""
 
 from __future__ import annotations
 
