@@ -1,15 +1,21 @@
 """How well beats are found, ours beside librosa's, on pieces whose beats are known.
 
-    python benchmarks/beats.py [--notes true] [--band N] [--songs N] [--midi DIR]
+    python benchmarks/beats.py [--notes true] [--band N] [--songs N] [--midi DIR] [--keep DIR]
 
 Band songs of seeds no tuning saw and General MIDI songs, played with TimGM6mb, which no tuning heard either, each with
 and without drums. Beat F at 70 ms, nothing trimmed; an octave error is a tempo 2, 1/2, 3, 1/3, 3/2 or 2/3 times the
 true one. Where ours is unknown its best guess is scored under "forced"; librosa always answers.
+
+The transcriber takes most of the time; with ``--keep`` what it heard is written to a folder and read again by the next
+run, which so goes on where the last one stopped. Interrupted, it reports what it has. librosa compiles its beat
+trackers in an environment's first run: some 20 s of processor time, minutes on a busy machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 import itertools
 import time
 import warnings
@@ -19,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.parquet as pq
 from beat_pieces import Piece, band_piece, midi_pieces, misheard, pulseless_piece
 
 from d2midi_build.music.beat_scores import beat_score, tempo_ratio_error
@@ -124,39 +131,51 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--notes", choices=("heard", "true"), default="heard", help="true: with drawn errors")
     parser.add_argument("--transcriber", default=DEFAULT_TRANSCRIBER)
-    parser.add_argument("--band", type=int, default=20, help="band songs")
-    parser.add_argument("--songs", type=int, default=1000, help="excerpts of MIDI songs, at most")
-    parser.add_argument("--pulseless", type=int, default=12)
+    parser.add_argument("--band", type=int, default=10, help="band songs")
+    parser.add_argument("--songs", type=int, default=10, help="excerpts of MIDI songs, at most")
+    parser.add_argument("--pulseless", type=int, default=8)
+    parser.add_argument("--keep", type=Path, help="folder for what was heard, by models and piece")
     parser.add_argument(
         "--midi", type=Path, default=Path(__file__).parents[2] / "shared" / "data", help="folder of songs"
     )
     options = parser.parse_args()
     hears = transcriber(options.transcriber) if options.notes == "heard" else None
 
+    models = hashlib.sha256(repr(hears and (hears.version, hears.model_digests())).encode()).hexdigest()[:8]
+
     def hear(piece: Piece, sound: npt.NDArray[np.float32]) -> Notes:
-        if hears is not None:
+        if hears is None:
+            return misheard(piece.notes, np.random.default_rng(len(piece.notes)))
+        if options.keep is None:
             return hears.transcribe(sound, RATE_HZ)
-        return misheard(piece.notes, np.random.default_rng(len(piece.notes)))
+        kept = options.keep / f"{models} {piece.name.replace('/', '_')}.parquet"
+        if not kept.exists():
+            options.keep.mkdir(parents=True, exist_ok=True)
+            pq.write_table(hears.transcribe(sound, RATE_HZ).to_table(), kept.with_suffix(".part"))
+            kept.with_suffix(".part").rename(kept)
+        return Notes.from_table(pq.read_table(kept))
 
     songs, left_out = midi_pieces(options.midi)
     print(f"{len(songs)} excerpts of MIDI songs; left out:")
     for name, reason in left_out.items():
         print(f"  {name}: {reason}")
-    pieces = [band_piece(FIRST_SEED + i) for i in range(options.band)] + songs[: options.songs]
-    pieces = [
-        part for piece in pieces for part in ([piece, piece.without_drums()] if piece.drums else [piece])
-    ]
-    pieces += [pulseless_piece(FIRST_SEED + i) for i in range(options.pulseless)]
+    songs = songs[::2] + songs[1::2]  # the first of each song, then the second
+    bands = [band_piece(FIRST_SEED + i) for i in range(options.band)]
+    pulseless = [pulseless_piece(FIRST_SEED + i) for i in range(options.pulseless)]
+    in_turns = itertools.chain(*itertools.zip_longest(bands, songs[: options.songs], pulseless))
     rows = []
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.suppress(KeyboardInterrupt):
         warnings.simplefilter("ignore")
-        for piece in pieces:
-            rows += (found := measured(piece, hear))
-            figures = ", ".join(f"{row['method']} {row['f']:.2f}{' octave' * row['octave']}" for row in found)
-            print(
-                f"{piece.name} ({found[0]['group']}), confidence {found[0]['confidence']:.2f}: {figures}",
-                flush=True,
-            )
+        for whole in filter(None, in_turns):
+            for piece in (whole, whole.without_drums()) if whole.drums and len(whole.beats_s) else (whole,):
+                rows += (found := measured(piece, hear))
+                figures = ", ".join(
+                    f"{row['method']} {row['f']:.2f}{' octave' * row['octave']}" for row in found
+                )
+                print(
+                    f"{piece.name} ({found[0]['group']}), confidence {found[0]['confidence']:.2f}: {figures}",
+                    flush=True,
+                )
     report(rows)
 
 

@@ -27,7 +27,7 @@ from d2midi_build.music.notes import Notes
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 
-METHOD: Final = "flux+notes/bar-search-2"
+METHOD: Final = "flux+notes/bar-search-3"
 """Raised whenever the same sound and notes would give other beats."""
 
 WEIGHTS: Final = Path(__file__).with_name("beat_weights.json")
