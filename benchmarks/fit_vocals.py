@@ -1,12 +1,13 @@
 """Teach the network of `d2midi_build.music.vocals` what a voice is, from formulas and soundfonts only.
 
-    python benchmarks/fit_vocals.py --fonts DIR [--examples 600]
+    python benchmarks/fit_vocals.py --fonts DIR [--examples 1350] [--work DIR]
 
 An example is ten seconds: a song by `synthetic.band` on random programs of one of the training soundfonts of
 `train.embedded.fonts` (never TimGM6mb, on which ``benchmarks/vocals.py`` reports), bowed and blown lines with
 vibrato and slides, sweeps of a filter, pumping, noise; and in two thirds of them a voice by
 `synthetic.singer`, solo or several, sung or spoken, 9 dB below to 9 dB above, with a room of its own.
-Same seeds, fonts and versions give the same examples and weights. Writes ``vocals.npz`` and ``vocals.json``,
+Same seeds, fonts and versions give the same examples and weights; examples are kept in the work folder, fifty to a
+file, and one that ended early goes on there. Writes ``vocals.npz`` and ``vocals.json``,
 which says what they were made of and how well they do on the one example in eleven not learned from.
 """
 
@@ -29,6 +30,7 @@ from d2midi_build.errors import UsageError
 from d2midi_build.music import vocals
 from d2midi_build.music.notes import Notes
 from d2midi_build.music.synthesis import synthesise
+from d2midi_build.synthetic import band, singer
 from d2midi_build.synthetic.band import compose
 from d2midi_build.synthetic.singer import sing, strings
 from d2midi_build.train.embedded import fonts as soundfonts
@@ -230,13 +232,16 @@ def main() -> None:
     """Make examples, fit, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fonts", type=Path, required=True, help="folder of the training soundfonts")
-    parser.add_argument("--examples", type=int, default=600)
+    parser.add_argument("--examples", type=int, default=1350)
     parser.add_argument("--hidden", type=int, default=32, help="units of the hidden layer")
     parser.add_argument("--work", type=Path, default=Path("vocals-work"), help="where examples are kept")
     options = parser.parse_args()
     fonts = soundfonts.find([options.fonts, soundfonts.SYSTEM_FOLDER], "training")
     used = [font for font in soundfonts.FONTS if font.role == "training"]
-    made_of = "".join([str(SEED), *(font.sha256 for font in used), sha256_file(Path(__file__))])
+    code = (__file__, vocals.__file__, singer.__file__, band.__file__)
+    made_of = "".join(
+        [str(SEED), *(font.sha256 for font in used), *(sha256_file(Path(file)) for file in code)]
+    )
     work = options.work / hashlib.sha256(made_of.encode()).hexdigest()[:12]
     work.mkdir(parents=True, exist_ok=True)
     parts = [

@@ -2,19 +2,22 @@
 
     python benchmarks/vocals.py [--data ../shared/data] [--songs 4]
 
-Four tables. Voices alone, whose share should be 1. The same mixed into General MIDI songs played with TimGM6mb,
+Five tables. Voices alone, whose share should be 1. The same mixed into General MIDI songs played with TimGM6mb,
 which no weight was learned from: the first half of each mix is the song alone, the second half has the voice, and
 a frame has a voice where the recording sounds. AUC is the area under the curve of `Voice.probability` over the
 frames that sound, from a recording's mixes with all songs; found and false are shares of the frames with and
-without a voice in which one is heard. The songs alone, whose share should be 0: all of it is false. And recordings
-of music, about whose voices nothing is known beyond their description: their share is printed, not judged.
-Same files, same figures.
+without a voice in which one is heard. Notes judged sung in the mixes with singing, as the stage transcribe would: a
+note found in a mix is the song's where one of the song's notes of its pitch sounds at its middle, else the voice's
+where one of the notes found in the voice alone does, else nobody's. The songs alone, whose share should be 0: all of
+it is false. And recordings of music, about whose voices nothing is known beyond their description: their share is
+printed, not judged. Same files, same figures, but for the CPU seconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,7 +32,9 @@ from d2midi_build import clock
 from d2midi_build.media.ffmpeg import ffmpeg_exe, file_url
 from d2midi_build.music.notes import Notes
 from d2midi_build.music.synthesis import default_soundfont, synthesise
-from d2midi_build.music.vocals import Voice, find_voice
+from d2midi_build.music.vocals import SUNG, Voice, find_voice, sung
+from d2midi_build.recipe import Recipe
+from d2midi_build.transcribers.base import Transcriber, transcriber
 
 Sound = npt.NDArray[np.float32]
 
@@ -70,11 +75,15 @@ MUSIC: Final = {
 
 @dataclass(frozen=True, eq=False)
 class Heard:
-    """Frames of a mix that sound: how likely a voice is, whether one is heard, and whether one is there."""
+    """A mix: of its frames that sound, how likely a voice is, whether one is heard, and whether one is there."""
 
     probability: npt.NDArray[np.float32]
     heard: npt.NDArray[np.bool_]
     there: npt.NDArray[np.bool_]
+    mix: Sound
+    voice: Voice
+    start_s: float
+    """Of the recording in the mix."""
 
 
 def decoded(path: Path) -> Sound:
@@ -109,11 +118,13 @@ def mixed(song: Sound, voice: Sound, level_db: float) -> Heard:
     active = voice[np.repeat(sounds, FRAME)]
     gain = 10 ** (level_db / 20) * np.sqrt(np.mean(mix**2) / np.mean(active**2))
     mix[n_frames * FRAME :] += np.float32(gain) * voice
-    found = find_voice(0.5 * mix / np.abs(mix).max(), RATE_HZ)
+    mix *= np.float32(0.5 / np.abs(mix).max())
+    found = find_voice(mix, RATE_HZ)
     there = np.concatenate([np.zeros(n_frames, np.bool_), sounds])
     n = min(len(there), len(found.probability))
     kept = found.sounding[:n]
-    return Heard(found.probability[:n][kept], found.heard[:n][kept], there[:n][kept])
+    probability, heard = found.probability[:n][kept], found.heard[:n][kept]
+    return Heard(probability, heard, there[:n][kept], mix, found, clock.frame_time_s(n_frames))
 
 
 def pooled(of: list[Heard]) -> tuple[float, float, float]:
@@ -128,6 +139,28 @@ def pooled(of: list[Heard]) -> tuple[float, float, float]:
     )
 
 
+def among(notes: Notes, others: Notes) -> npt.NDArray[np.bool_]:
+    """Whether one of the others, of the same pitch, sounds at the middle of each note, shape (n,)."""
+    middle_s = (notes.onset_s + notes.offset_s) / 2
+    return np.array(
+        [
+            bool(((others.pitch == pitch) & (others.onset_s <= at_s) & (at_s <= others.offset_s)).any())
+            for pitch, at_s in zip(notes.pitch, middle_s, strict=True)
+        ],
+        dtype=np.bool_,
+    )
+
+
+def whose(heard: Heard, song: Notes, voice: Notes, by: Transcriber) -> npt.NDArray[np.int64]:
+    """Pitched notes found in a mix, shape (2, 3): judged sung or not, by the song's, the voice's and nobody's."""
+    found = by.transcribe(heard.mix, RATE_HZ).pitched()
+    judged = sung(found, heard.voice) >= SUNG
+    songs = among(found, song.pitched())
+    voices = ~songs & among(found, voice.pitched().shifted(heard.start_s))
+    kinds = (songs, voices, ~songs & ~voices)
+    return np.array([[int((row & kind).sum()) for kind in kinds] for row in (judged, ~judged)])
+
+
 def shown(voice: Voice) -> str:
     """A share, or that there is none."""
     return "  -" if voice.share is None else f"{voice.share:.2f}"
@@ -138,6 +171,11 @@ def short(name: str) -> str:
     return f"{name.split('/')[0].split('+')[1]}/{Path(name).name}"
 
 
+def say(line: str) -> None:
+    """Print at once: the whole takes minutes."""
+    print(line, flush=True)
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -145,20 +183,21 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=4, help="MIDI songs to mix voices into")
     options = parser.parse_args()
 
-    songs = {piece.name: played(piece.notes) for piece in midi_pieces([options.data])[0]}
     voices = {name: decoded(options.data / name) for name in VOICES}
 
-    print("A voice alone: share (should be 1)")
+    say("A voice alone: share (should be 1)")
     for name, kind in VOICES.items():
-        print(f"  {shown(find_voice(voices[name], RATE_HZ))}  {kind:8} {short(name)}")
+        say(f"  {shown(find_voice(voices[name], RATE_HZ))}  {kind:8} {short(name)}")
 
-    used = list(songs.values())[: options.songs]
-    print(
+    pieces = {piece.name: piece.notes for piece in midi_pieces([options.data])[0]}
+    songs = {name: played(notes) for name, notes in pieces.items()}
+    used = list(songs)[: options.songs]
+    say(
         f"\nMixed into {len(used)} songs played with {default_soundfont().stem}: AUC / found / false, per frame"
     )
-    print("  " + "".join(f"{level:>+15} dB" for level in LEVELS_DB))
+    say("  " + "".join(f"{level:>+16} dB" for level in LEVELS_DB))
     found: dict[tuple[str, int], list[Heard]] = {
-        (name, level): [mixed(song, voices[name], level) for song in used]
+        (name, level): [mixed(songs[song], voices[name], level) for song in used]
         for name in VOICES
         for level in LEVELS_DB
     }
@@ -172,20 +211,39 @@ def main() -> None:
             )
             for level in LEVELS_DB
         ]
-        print(f"  {'  '.join(cells)}  {row}")
+        say(f"  {'  '.join(cells)}  {row}")
 
-    print(f"\nSongs alone, played with {default_soundfont().stem}: share (should be 0)")
+    by = transcriber(Recipe().transcribe.transcriber)
+    say(
+        f"\nNotes that {by.name} {by.version} finds in the mixes with singing: the song's, the voice's, nobody's"
+    )
+    singing = [name for name in VOICES if VOICES[name] == "singing"]
+    alone = {name: by.transcribe(voices[name], RATE_HZ) for name in singing}
+    for level in LEVELS_DB:
+        counts = sum(
+            whose(heard, pieces[song], alone[name], by)
+            for name in singing
+            for song, heard in zip(used, found[(name, level)], strict=True)
+        )
+        judged, others = np.asarray(counts)
+        say(f"  {level:+4} dB  judged sung: {judged.tolist()}  not: {others.tolist()}")
+
+    say(f"\nSongs alone, played with {default_soundfont().stem}: share (should be 0)")
+    begun_s = time.process_time()
     shares = {name: find_voice(song, RATE_HZ) for name, song in songs.items()}
+    cpu_s = time.process_time() - begun_s
     for name, voice in shares.items():
-        print(f"  {shown(voice)}  {name}")
+        say(f"  {shown(voice)}  {name}")
     known = [voice.share for voice in shares.values() if voice.share is not None]
-    print(
+    say(
         f"  {np.mean(known):.2f}  mean; {np.median(known):.2f} median; {sum(s > 0.5 for s in known)} above .5"
     )
 
-    print("\nRecorded music, voices not annotated: share")
+    say("\nRecorded music, voices not annotated: share")
     for name, kind in MUSIC.items():
-        print(f"  {shown(find_voice(decoded(options.data / name), RATE_HZ))}  {short(name)}: {kind}")
+        say(f"  {shown(find_voice(decoded(options.data / name), RATE_HZ))}  {short(name)}: {kind}")
+
+    say(f"\nCPU seconds per second of a song at {RATE_HZ} Hz: {cpu_s / (SONG_S * len(songs)):.4f}")
 
 
 if __name__ == "__main__":

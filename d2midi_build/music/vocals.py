@@ -81,8 +81,8 @@ SINGABLE: Final = (45, 81)
 """MIDI pitches, A2 to A5, that may be judged sung."""
 
 _LEAST_HEARD: Final = 0.6
-_SUNG: Final = 0.9
-"""High, since taking an instrument's note for sung costs more than the other way round."""
+SUNG: Final = 0.9
+"""A note at least so likely sung counts as sung. High: losing an instrument's note costs more than keeping a voice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,24 +270,26 @@ def sung(notes: Notes, voice: Voice) -> npt.NDArray[np.float32]:
     """How likely each note is sung: the mean probability of a voice while it sounds, shape (n,), 0-1.
 
     0 for drums, for notes outside `SINGABLE`, for notes in less than `_LEAST_HEARD` of whose time a voice is
-    heard, and for all but the highest of notes that start together (`_TOGETHER_S`) or sound on under a
-    higher one that could be sung: a voice is one line, and mostly the highest.
+    heard, and for those under a higher one that could be sung for more than half of their time: a voice is one
+    line, and mostly the highest.
     """
     likely = np.zeros(len(notes), dtype=np.float32)
     heard = voice.heard
     low, high = SINGABLE
-    could = ~notes.is_drum & (notes.pitch >= low) & (notes.pitch <= high)
-    for i in np.flatnonzero(could):
-        first = int(notes.onset_s[i] * clock.FPS)
-        end = max(first + 1, int(np.ceil(notes.offset_s[i] * clock.FPS)))
+    could = np.flatnonzero(~notes.is_drum & (notes.pitch >= low) & (notes.pitch <= high))
+    could = could[np.argsort(notes.onset_s[could], kind="stable")]
+    onset_s, offset_s, pitch = notes.onset_s[could], notes.offset_s[could], notes.pitch[could]
+    length_s = offset_s - onset_s
+    longest_s = length_s.max(initial=0.0)
+    for k, i in enumerate(could):
+        first = int(onset_s[k] * clock.FPS)
+        end = max(first + 1, int(np.ceil(offset_s[k] * clock.FPS)))
         if first >= len(heard) or heard[first:end].mean() < _LEAST_HEARD:
             continue
-        above = could & (notes.pitch > notes.pitch[i])
-        overlap_s = np.minimum(notes.offset_s, notes.offset_s[i]) - np.maximum(
-            notes.onset_s, notes.onset_s[i]
-        )
-        length_s = notes.offset_s[i] - notes.onset_s[i]
-        if (above & (overlap_s > max(0.5 * length_s, 1e-6))).any():
+        near = slice(*np.searchsorted(onset_s, (onset_s[k] - longest_s, offset_s[k])))
+        overlap_s = np.minimum(offset_s[near], offset_s[k]) - np.maximum(onset_s[near], onset_s[k])
+        above = pitch[near] > pitch[k]
+        if (above & (overlap_s > max(0.5 * length_s[k], 1e-6))).any():
             continue
         likely[i] = voice.probability[first:end].mean()
     return likely
@@ -295,7 +297,7 @@ def sung(notes: Notes, voice: Voice) -> npt.NDArray[np.float32]:
 
 def count(likely: npt.NDArray[np.float32]) -> int:
     """How many notes are taken to be sung."""
-    return int((likely >= _SUNG).sum())
+    return int((likely >= SUNG).sum())
 
 
 def apply(notes: Notes, likely: npt.NDArray[np.float32], policy: Policy) -> Notes:
@@ -305,7 +307,7 @@ def apply(notes: Notes, likely: npt.NDArray[np.float32], policy: Policy) -> Note
     ----------
     notes : Notes
     likely : np.ndarray, shape (n,)
-        As `sung` gives it. A note is taken to be sung from `_SUNG` on.
+        As `sung` gives it. A note is taken to be sung from `SUNG` on.
     policy : "drop", "lead" or "review"
         ``drop`` leaves sung notes out. ``lead`` hands them to Lead 1 (square), ends their origin with ``/voice``
         and says as ``p_instrument`` how likely they are sung. ``review`` keeps every note and its instrument
@@ -317,7 +319,7 @@ def apply(notes: Notes, likely: npt.NDArray[np.float32], policy: Policy) -> Note
     Notes
         In canonical order.
     """
-    is_sung = likely >= _SUNG
+    is_sung = likely >= SUNG
     if policy == "drop":
         return notes.where(~is_sung).sorted()
     origin = np.array(
