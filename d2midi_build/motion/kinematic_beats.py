@@ -15,22 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from d2midi_build import clock
-from d2midi_build.motion.skeleton import BODY_NAMES
+from d2midi_build.motion.skeleton import HIPS, LIMBS, N_BODY
 
 FloatArray = npt.NDArray[np.float64]
 
-METHOD: Final = "speed-minima-1"
+METHOD: Final = "speed-minima-2"
 """Raised whenever the same keypoints would give other beats."""
-
-JOINTS: Final = tuple(
-    BODY_NAMES.index(f"{side}_{name}")
-    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-    for side in ("left", "right")
-)
-"""The joints whose mean speed counts: limbs and trunk, no face, no fingers, no toes."""
-
-_SHOULDERS: Final = (BODY_NAMES.index("left_shoulder"), BODY_NAMES.index("right_shoulder"))
-_HIPS: Final = (BODY_NAMES.index("left_hip"), BODY_NAMES.index("right_hip"))
 
 LONGEST_GAP_S: Final = 0.25
 """Positions are interpolated over gaps up to this; over longer ones nothing is known."""
@@ -103,12 +93,11 @@ def find_kinematic_beats(
     present: npt.NDArray[np.bool_],
     fps: float = clock.FPS,
     body_image: npt.NDArray[Any] | None = None,
-    size_px: tuple[int, int] | None = None,
     settings: Settings | None = None,
 ) -> KinematicBeats:
     """Local minima of the smoothed mean joint speed.
 
-    The speed of frame t is ``mean_j |x_j(t + 1) - x_j(t - 1)| * fps / 2`` over `JOINTS`, where x are positions in
+    The speed of frame t is ``mean_j |x_j(t + 1) - x_j(t - 1)| * fps / 2`` over `LIMBS`, where x are positions in
     metres after a Gaussian; the speed is smoothed by a second Gaussian, and a parabola through a minimum and its
     neighbours gives the time between frames. A minimum at the edge of what was seen is none.
 
@@ -121,11 +110,9 @@ def find_kinematic_beats(
     fps : float, optional
         Frames per second. Default is the one clock's.
     body_image : np.ndarray, shape (n_frames, 33, 3), optional
-        The body in the picture, 0-1 across its width and height. With it, the hips' travel through the picture is
-        added, scaled so that the torso is as long in the picture as in metres (median); world coordinates alone do
-        not hold it.
-    size_px : tuple of int, optional
-        Width and height of the picture; needed with ``body_image``.
+        The body in the picture, 0-1 across its width and height. With it the hips' travel through the picture is
+        added, in metres at the dancer's usual distance; world coordinates alone do not hold it. A moving camera's
+        travel is in it too.
     settings : Settings, optional
 
     Returns
@@ -140,16 +127,14 @@ def find_kinematic_beats(
     """
     chosen = settings or Settings()
     n = len(present)
-    if body_world.shape != (n, len(BODY_NAMES), 3):
+    if body_world.shape != (n, N_BODY, 3):
         raise ValueError(f"body_world of shape {body_world.shape} for {n} frames")
     share = float(present.mean()) if n else 0.0
     if share < LEAST_SEEN:
         return _unknown(f"a body in {share:.0%} of the frames, {LEAST_SEEN:.0%} are needed", share)
-    points = np.asarray(body_world[:, JOINTS], dtype=np.float64)
+    points = np.asarray(body_world[:, LIMBS], dtype=np.float64)
     if body_image is not None:
-        if size_px is None:
-            raise ValueError("body_image needs size_px")
-        points = points + _travel(body_world, body_image, present, size_px)[:, None]
+        points = points + _travel(body_world, body_image, present)[:, None]
     stretches = [
         stretch for stretch in _stretches(present, round(LONGEST_GAP_S * fps)) if len(stretch) >= fps
     ]
@@ -219,25 +204,18 @@ def _minima(
 
 
 def _travel(
-    body_world: npt.NDArray[Any],
-    body_image: npt.NDArray[Any],
-    present: npt.NDArray[np.bool_],
-    size_px: tuple[int, int],
+    body_world: npt.NDArray[Any], body_image: npt.NDArray[Any], present: npt.NDArray[np.bool_]
 ) -> FloatArray:
-    """Where the hips' middle is in the picture, in metres at the dancer's distance: shape (n, 3), z 0."""
-    xy = np.asarray(body_image[..., :2], dtype=np.float64) * np.array(size_px, dtype=np.float64)
+    """Where the hips' middle is in the picture, in metres at the dancer's usual distance: shape (n, 3), z 0.
 
-    def torso(points: FloatArray) -> FloatArray:
-        middle = points[:, _SHOULDERS].mean(axis=1) - points[:, _HIPS].mean(axis=1)
-        return np.asarray(np.linalg.norm(middle, axis=-1))
-
-    # Both measured across the line of sight, so that leaning forward shortens both.
-    metres = torso(np.asarray(body_world[present][..., :2], dtype=np.float64))
-    pixels = torso(xy[present])
-    scale = float(np.median(metres) / max(float(np.median(pixels)), 1e-9))
-    place = np.zeros((len(xy), 3))
-    place[:, :2] = xy[:, _HIPS].mean(axis=1) * scale
-    return place
+    How many metres the picture is wide and high there is fitted (least squares, each axis by itself) to where the
+    limbs are from the hips, in the picture and in metres, over all frames.
+    """
+    hips = np.asarray(body_image[:, HIPS, :2], dtype=np.float64).mean(axis=1)
+    seen = np.asarray(body_image[present][:, LIMBS, :2], dtype=np.float64) - hips[present][:, None]
+    world = np.asarray(body_world[present][:, LIMBS, :2], dtype=np.float64)
+    metres = (seen * world).sum(axis=(0, 1)) / np.maximum((seen**2).sum(axis=(0, 1)), 1e-12)
+    return np.pad(hips * metres, ((0, 0), (0, 1)))
 
 
 def _unknown(reason: str, share: float) -> KinematicBeats:

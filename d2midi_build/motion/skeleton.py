@@ -76,6 +76,16 @@ HAND_NAMES: Final = (
 )
 """Names of the 21 points of a hand, in order."""
 
+LIMBS: Final = tuple(
+    BODY_NAMES.index(f"{side}_{name}")
+    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in ("left", "right")
+)
+"""The 12 joints of limbs and trunk: no face, no fingers, no toes; left and right alternate."""
+
+SHOULDERS: Final = (BODY_NAMES.index("left_shoulder"), BODY_NAMES.index("right_shoulder"))
+HIPS: Final = (BODY_NAMES.index("left_hip"), BODY_NAMES.index("right_hip"))
+
 N_BODY: Final = len(BODY_NAMES)
 N_HAND: Final = len(HAND_NAMES)
 N_FACE: Final = 478

@@ -31,14 +31,14 @@ def _models(params: Mapping[str, Any]) -> dict[str, str]:
 
 def _run(work: Work) -> Made:
     import numpy as np
-    import soundfile
 
     from d2midi_build.motion.keypoints import Keypoints, read_frames
     from d2midi_build.motion.kinematic_beats import Settings, find_kinematic_beats
+    from d2midi_build.music.audio import read_sound
     from d2midi_build.music.beats import find_beats
     from d2midi_build.music.notes import Notes
 
-    audio, rate_hz = soundfile.read(work.inputs["audio"], dtype="float32", always_2d=True)
+    audio, rate_hz = read_sound(Path(work.inputs["audio"]), work.out)
     notes = Notes.from_table(tables.read(Path(work.inputs["notes"])))
     musical = find_beats(audio, rate_hz, notes, work.params["beats.least_confidence"])
     end_s = clock.frame_time_s(work.inputs["n_frames"])
@@ -46,6 +46,7 @@ def _run(work: Work) -> Made:
     kinematic = find_kinematic_beats(
         keypoints.body_world,
         keypoints.present_body,
+        body_image=keypoints.body_image,
         settings=Settings(least_prominence=work.params["beats.least_prominence"]),
     )
     table = _table(musical, kinematic, end_s)
@@ -109,10 +110,10 @@ def _table(musical: Beats, kinematic: KinematicBeats, end_s: float) -> pa.Table:
 
 STAGE = Stage(
     name="beats",
-    version=1,
+    version=2,
     reads=("beats.least_confidence", "beats.least_prominence"),
     unit="s",
-    cpu_per_unit=0.015,
+    cpu_per_unit=0.01,
     run=_run,
     models=_models,
 )

@@ -6,25 +6,13 @@ wrong where the measure is a rate, and is left out where it is a distance (repor
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.optimize import minimize_scalar
 
 from d2midi_build.clock import FPS
-from d2midi_build.motion.skeleton import BODY_NAMES
+from d2midi_build.motion.skeleton import HIPS, LIMBS, SHOULDERS
 from d2midi_build.synthetic.anatomy import Array
-
-JOINTS: Final = tuple(
-    BODY_NAMES.index(f"{side}_{name}")
-    for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-    for side in ("left", "right")
-)
-"""The 12 joints that are scored; left and right alternate."""
-
-_SHOULDERS: Final = (BODY_NAMES.index("left_shoulder"), BODY_NAMES.index("right_shoulder"))
-_HIPS: Final = (BODY_NAMES.index("left_hip"), BODY_NAMES.index("right_hip"))
 
 
 def pck(pred_xy: Array, true_xy: Array, alpha: float = 0.1) -> float:
@@ -44,7 +32,7 @@ def pck(pred_xy: Array, true_xy: Array, alpha: float = 0.1) -> float:
     Returns
     -------
     float
-        0 to 1, over the 12 ``JOINTS``.
+        0 to 1, over the 12 ``LIMBS``.
 
     Raises
     ------
@@ -52,12 +40,12 @@ def pck(pred_xy: Array, true_xy: Array, alpha: float = 0.1) -> float:
         If the shapes differ or there is no frame.
     """
     _check(pred_xy, true_xy)
-    torso = np.linalg.norm(true_xy[:, _SHOULDERS].mean(axis=1) - true_xy[:, _HIPS].mean(axis=1), axis=-1)
-    error = np.linalg.norm(pred_xy[:, JOINTS] - true_xy[:, JOINTS], axis=-1)
+    torso = np.linalg.norm(true_xy[:, SHOULDERS].mean(axis=1) - true_xy[:, HIPS].mean(axis=1), axis=-1)
+    error = np.linalg.norm(pred_xy[:, LIMBS] - true_xy[:, LIMBS], axis=-1)
     return float(np.mean(error <= alpha * torso[:, None]))
 
 
-def pa_mpjpe_cm(pred_world: Array, true_world: Array, joints: tuple[int, ...] = JOINTS) -> float:
+def pa_mpjpe_cm(pred_world: Array, true_world: Array, joints: tuple[int, ...] = LIMBS) -> float:
     """Mean joint error after a similarity fit per frame, in centimetres.
 
     PA-MPJPE ("protocol 2") of Human3.6M evaluations, e.g. Martinez et al. (ICCV 2017). The fit is Umeyama's
@@ -68,7 +56,7 @@ def pa_mpjpe_cm(pred_world: Array, true_world: Array, joints: tuple[int, ...] = 
     pred_world, true_world : np.ndarray, shape=(n_frames, 33, 3)
         Metres, axes of the same handedness. Frames with NaN in ``pred_world`` are left out.
     joints : tuple of int
-        Landmarks that are fitted and scored. Default is the 12 ``JOINTS``.
+        Landmarks that are fitted and scored. Default is the 12 ``LIMBS``.
 
     Returns
     -------
@@ -109,7 +97,7 @@ def left_right_swap_rate(pred_xy: Array, true_xy: Array) -> float:
     Returns
     -------
     float
-        0 to 1: frames where the mean distance over the 12 ``JOINTS`` falls when every left joint of the
+        0 to 1: frames where the mean distance over the 12 ``LIMBS`` falls when every left joint of the
         prediction changes places with its right one. NaN when every frame is missing.
 
     Raises
@@ -118,7 +106,7 @@ def left_right_swap_rate(pred_xy: Array, true_xy: Array) -> float:
         If the shapes differ or there is no frame.
     """
     _check(pred_xy, true_xy)
-    joints = np.array(JOINTS)
+    joints = np.array(LIMBS)
     swapped = joints.reshape(-1, 2)[:, ::-1].ravel()
     as_told = np.linalg.norm(pred_xy[:, joints] - true_xy[:, joints], axis=-1).mean(axis=1)
     exchanged = np.linalg.norm(pred_xy[:, swapped] - true_xy[:, joints], axis=-1).mean(axis=1)

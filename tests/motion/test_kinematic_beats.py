@@ -104,12 +104,11 @@ def test_travel_through_the_picture_counts() -> None:
     still = np.repeat(points[:1], len(points), axis=0) * np.array([1.0, -1.0, 1.0])
     t = np.arange(len(points)) / FPS
     glide_m = 0.3 * np.sin(np.pi * t) / np.pi  # speed 0 at 0.5, 1.5, 2.5, ... s
-    metre = 0.25  # of a square picture
-    image = still * metre + np.array([0.5, 0.5, 0.0])
-    image[..., 0] += (glide_m * metre)[:, None]
-    size = (640, 640)
+    metre = np.array([0.2, 0.36])  # a metre in shares of the width and of the height: a picture of 16:9
+    image = still * np.array([*metre, 0.2]) + np.array([0.5, 0.5, 0.0])
+    image[..., 0] += (glide_m * metre[0])[:, None]
     assert not find_kinematic_beats(still, all_seen(still)).known
-    found = find_kinematic_beats(still, all_seen(still), body_image=image, size_px=size)
+    found = find_kinematic_beats(still, all_seen(still), body_image=image)
     assert np.allclose(found.times_s, np.arange(0.5, SECONDS, 1.0), atol=0.03)
 
 

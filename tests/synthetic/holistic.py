@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from d2midi_build.clock import FPS
+from d2midi_build.motion.skeleton import LIMBS
 from d2midi_build.synthetic import accuracy
 from d2midi_build.synthetic.anatomy import Array
 from d2midi_build.synthetic.dancer import choreograph
@@ -84,9 +85,7 @@ def _main(duration_s: float) -> None:
                     accuracy.pa_mpjpe_cm(r.pred_world, r.true_world, tuple(range(33))),
                     accuracy.left_right_swap_rate(r.pred_xy, r.true_xy),
                     *r.found,
-                    accuracy.motion_lag_ms(
-                        r.pred_xy[:, list(accuracy.JOINTS)], r.true_xy[:, list(accuracy.JOINTS)]
-                    ),
+                    accuracy.motion_lag_ms(r.pred_xy[:, list(LIMBS)], r.true_xy[:, list(LIMBS)]),
                 ]
             )
         write(f"| {yaw:+d} | " + " | ".join(f"{v:.3f}" for v in np.mean(rows, axis=0)) + " |\n")

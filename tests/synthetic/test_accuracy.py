@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from d2midi_build.clock import FPS
-from d2midi_build.motion.skeleton import BODY_NAMES
-from d2midi_build.synthetic.accuracy import JOINTS, left_right_swap_rate, motion_lag_ms, pa_mpjpe_cm, pck
+from d2midi_build.motion.skeleton import BODY_NAMES, LIMBS
+from d2midi_build.synthetic.accuracy import left_right_swap_rate, motion_lag_ms, pa_mpjpe_cm, pck
 from d2midi_build.synthetic.anatomy import Array
 from d2midi_build.synthetic.dancer import choreograph
 from d2midi_build.synthetic.render import Camera
@@ -76,7 +76,7 @@ def test_pa_mpjpe_leaves_missing_frames_out(stage: Array) -> None:
 
 
 def test_swapped_sides_are_seen(stage: Array) -> None:
-    joints = np.array(JOINTS)
+    joints = np.array(LIMBS)
     pred = stage + np.random.default_rng(0).normal(0, 0.02, stage.shape)
     assert left_right_swap_rate(pred, stage) == 0
     wrong = np.arange(len(stage)) % 4 == 0
