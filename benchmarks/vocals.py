@@ -2,15 +2,15 @@
 
     python benchmarks/vocals.py [--data ../shared/data] [--songs 4]
 
-Five tables. Voices alone, whose share should be 1. The same mixed into General MIDI songs played with TimGM6mb,
-which no weight was learned from: the first half of each mix is the song alone, the second half has the voice, and
-a frame has a voice where the recording sounds. AUC is the area under the curve of `Voice.probability` over the
-frames that sound, from a recording's mixes with all songs; found and false are shares of the frames with and
-without a voice in which one is heard. Notes judged sung in the mixes with singing, as the stage transcribe would: a
-note found in a mix is the song's where one of the song's notes of its pitch sounds at its middle, else the voice's
-where one of the notes found in the voice alone does, else nobody's. The songs alone, whose share should be 0: all of
-it is false. And recordings of music, about whose voices nothing is known beyond their description: their share is
-printed, not judged. Same files, same figures, but for the CPU seconds.
+Five tables, the cheap ones first. Voices alone, whose share should be 1. Recordings of music, about whose voices
+nothing is known beyond their description: their share is printed, not judged. General MIDI songs played with TimGM6mb,
+which no weight was learned from: their share should be 0, all of it is false. Mixes of both: the first half of each is
+the song alone, the second half has the voice, and a frame has a voice where the recording sounds. AUC is the area under
+the curve of `Voice.probability` over the frames that sound, from a recording's mixes with all songs; found and false
+are shares of the frames with and without a voice in which one is heard. And notes judged sung in the mixes with
+singing, as the stage transcribe would: a note found in a mix is the song's where one of the song's notes of its pitch
+sounds at its middle, else the voice's where one of the notes found in the voice alone does, else nobody's. Same files,
+same figures, but for the CPU seconds.
 """
 
 from __future__ import annotations
@@ -189,8 +189,24 @@ def main() -> None:
     for name, kind in VOICES.items():
         say(f"  {shown(find_voice(voices[name], RATE_HZ))}  {kind:8} {short(name)}")
 
+    say("\nRecorded music, voices not annotated: share")
+    for name, kind in MUSIC.items():
+        say(f"  {shown(find_voice(decoded(options.data / name), RATE_HZ))}  {short(name)}: {kind}")
+
     pieces = {piece.name: piece.notes for piece in midi_pieces([options.data])[0]}
     songs = {name: played(notes) for name, notes in pieces.items()}
+    say(f"\nSongs alone, played with {default_soundfont().stem}: share (should be 0)")
+    begun_s = time.process_time()
+    shares = {name: find_voice(song, RATE_HZ) for name, song in songs.items()}
+    cpu_s = time.process_time() - begun_s
+    for name, voice in shares.items():
+        say(f"  {shown(voice)}  {name}")
+    known = [voice.share for voice in shares.values() if voice.share is not None]
+    say(
+        f"  {np.mean(known):.2f}  mean; {np.median(known):.2f} median; {sum(s > 0.5 for s in known)} above .5"
+    )
+    say(f"  CPU seconds per second of a song at {RATE_HZ} Hz: {cpu_s / (SONG_S * len(songs)):.4f}")
+
     used = list(songs)[: options.songs]
     say(
         f"\nMixed into {len(used)} songs played with {default_soundfont().stem}: AUC / found / false, per frame"
@@ -227,23 +243,6 @@ def main() -> None:
         )
         judged, others = np.asarray(counts)
         say(f"  {level:+4} dB  judged sung: {judged.tolist()}  not: {others.tolist()}")
-
-    say(f"\nSongs alone, played with {default_soundfont().stem}: share (should be 0)")
-    begun_s = time.process_time()
-    shares = {name: find_voice(song, RATE_HZ) for name, song in songs.items()}
-    cpu_s = time.process_time() - begun_s
-    for name, voice in shares.items():
-        say(f"  {shown(voice)}  {name}")
-    known = [voice.share for voice in shares.values() if voice.share is not None]
-    say(
-        f"  {np.mean(known):.2f}  mean; {np.median(known):.2f} median; {sum(s > 0.5 for s in known)} above .5"
-    )
-
-    say("\nRecorded music, voices not annotated: share")
-    for name, kind in MUSIC.items():
-        say(f"  {shown(find_voice(decoded(options.data / name), RATE_HZ))}  {short(name)}: {kind}")
-
-    say(f"\nCPU seconds per second of a song at {RATE_HZ} Hz: {cpu_s / (SONG_S * len(songs)):.4f}")
 
 
 if __name__ == "__main__":
