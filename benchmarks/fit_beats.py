@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -273,8 +274,8 @@ def main() -> None:
     parser.add_argument(
         "--keep",
         type=Path,
-        default=Path("beat-levels"),
-        help="folder for what --levels has found, piece by piece",
+        default=Path(tempfile.gettempdir()) / "d2midi-beat-levels",
+        help="folder for what --levels has found, piece by piece; empty it when the first rule or a feature changes",
     )
     parser.add_argument("--levels", action="store_true", help="fit the rule that tells levels apart")
     options = parser.parse_args()
