@@ -38,7 +38,7 @@ _FAMILY_RANGES: Final = (
     (50, 96),  # percussive
 )
 _POPULAR: Final = (0.17, 0.05, 0.07, 0.22, 0.02, 0.06, 0.14, 0.07, 0.06, 0.05, 0.05, 0.04)
-"""Roughly how often bands use a family beside the bass; half of all parts are drawn from it, half evenly."""
+"""Roughly how often bands use a family beside the bass. Parts to learn from are drawn half from it, half evenly."""
 
 _SCALES: Final = (
     (0, 2, 4, 5, 7, 9, 11),
@@ -114,7 +114,7 @@ class _Frame:
         return [(onset, float(min(gap, longest)) * fill) for onset, gap in zip(onsets, gaps, strict=True)]
 
 
-def arrange(rng: np.random.Generator, duration_s: float) -> list[Part]:
+def arrange(rng: np.random.Generator, duration_s: float, usual: bool = False) -> list[Part]:
     """A piece of random music.
 
     Parameters
@@ -123,6 +123,9 @@ def arrange(rng: np.random.Generator, duration_s: float) -> list[Part]:
         Decides everything.
     duration_s : float
         Length of the recording; notes may be cut by its end.
+    usual : bool
+        Whether instruments are as common as in bands and nothing is played at random: to ask how often an answer is
+        right, not to learn.
 
     Returns
     -------
@@ -144,13 +147,14 @@ def arrange(rng: np.random.Generator, duration_s: float) -> list[Part]:
         int(rng.choice([3, 3, 4, 5])),
     )
     parts: list[tuple[int, Rows]] = []
-    if rng.random() < 0.125:
+    even = 0.0 if usual else 0.5
+    if rng.random() < 0.125 and not usual:
         for _ in range(int(rng.integers(1, 6))):
-            family = _family(rng)
+            family = _family(rng, even)
             parts.append((_program(rng, family), _scattered(frame, *_FAMILY_RANGES[family])))
     else:
         if rng.random() < 0.8:
-            family = 4 if rng.random() < 0.92 else _family(rng)
+            family = 4 if rng.random() < 0.92 else _family(rng, even)
             parts.append((_program(rng, family), _bass(frame)))
         kinds: Sequence[Callable[[_Frame, int, int], Rows]] = (
             _melody,
@@ -161,13 +165,13 @@ def arrange(rng: np.random.Generator, duration_s: float) -> list[Part]:
             _sustained,
         )
         for _ in range(int(rng.choice([0, 1, 2, 3, 4, 5], p=[0.03, 0.17, 0.25, 0.27, 0.18, 0.1]))):
-            family = _family(rng)
+            family = _family(rng, even)
             rows = kinds[rng.integers(len(kinds))](frame, *_FAMILY_RANGES[family])
             parts.append((_program(rng, family), rows))
             if rng.random() < 0.12:  # another instrument plays along
                 step = int(rng.choice([-12, 0, 0, 12]))
                 doubled = [(on, length, pitch + step, vel) for on, length, pitch, vel in rows]
-                parts.append((_program(rng, _family(rng)), doubled))
+                parts.append((_program(rng, _family(rng, even)), doubled))
     late = rng.uniform(0.0, 0.012)
     swing = rng.uniform(0.0, 0.16) if rng.random() < 0.2 else 0.0
     made = [
@@ -180,10 +184,11 @@ def arrange(rng: np.random.Generator, duration_s: float) -> list[Part]:
     return [part for part in made if len(part.notes)]
 
 
-def _family(rng: np.random.Generator) -> int:
+def _family(rng: np.random.Generator, even: float) -> int:
+    """A family, in a share of ``even`` cases whatever bands use."""
     if rng.random() < 0.04:
         return int(rng.integers(12, 15))
-    if rng.random() < 0.5:
+    if rng.random() < 1 - even:
         return int(rng.choice(12, p=np.array(_POPULAR) / sum(_POPULAR)))
     return int(rng.integers(12))
 

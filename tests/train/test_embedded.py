@@ -13,14 +13,18 @@ torch = pytest.importorskip("torch")
 import d2midi_build.train.embedded.training as training  # noqa: E402
 from d2midi_build.digests import sha256_file  # noqa: E402
 from d2midi_build.errors import UsageError  # noqa: E402
+from d2midi_build.music.notes import Notes  # noqa: E402
 from d2midi_build.music.synthesis import default_soundfont, synthesise  # noqa: E402
-from d2midi_build.synthetic.arrangement import arrange  # noqa: E402
+from d2midi_build.synthetic.arrangement import Part, arrange  # noqa: E402
 from d2midi_build.train.embedded import fonts  # noqa: E402
-from d2midi_build.train.embedded.crops import batches, crop  # noqa: E402
-from d2midi_build.train.embedded.data import Example, example  # noqa: E402
-from d2midi_build.transcribers.embedded import Embedded  # noqa: E402
-from d2midi_build.transcribers.embedded.decode import CHUNK_FRAMES, candidates  # noqa: E402
-from d2midi_build.transcribers.embedded.features import FRAME_S  # noqa: E402
+from d2midi_build.train.embedded.crops import batches, crop, drum_batches  # noqa: E402
+from d2midi_build.train.embedded.data import Example, _played, example, noise  # noqa: E402
+from d2midi_build.train.embedded.described import Described, describe_example, stretches  # noqa: E402
+from d2midi_build.train.embedded.network import N_COLUMNS, NoteNetwork  # noqa: E402
+from d2midi_build.transcribers.embedded import WEIGHTS, Embedded  # noqa: E402
+from d2midi_build.transcribers.embedded.decode import CHUNK_FRAMES, FRAMES_PER_STEP, note_peaks  # noqa: E402
+from d2midi_build.transcribers.embedded.features import FRAME_S, drum_band_hz  # noqa: E402
+from d2midi_build.transcribers.embedded.model import Ear  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +62,9 @@ def test_targets_decode_to_the_notes_they_were_made_of(examples: list[Path]) -> 
     made = Example.load(examples[1])
     for seed in range(4):
         drawn = crop(np.random.default_rng(seed), made)
-        instrument = drawn["instrument"]
-        found = candidates(drawn["onset"], drawn["frame"], instrument, drawn["onset"], 2, CHUNK_FRAMES - 2)
-        assert len(found.frame) and found.strength.min() > 0.88
-        assert (found.instruments.max(axis=1) > 0.9).all()
+        found = note_peaks(drawn["onset"], 2, CHUNK_FRAMES - 2)
+        assert len(found.k) and found.strength.min() > 0.88
+        assert (drawn["instrument"][:, found.k // FRAMES_PER_STEP, found.row].max(axis=0) > 0.9).all()
     plain = crop(np.random.default_rng(0), made)
     again = crop(np.random.default_rng(0), made)
     assert all(np.array_equal(plain[name], again[name]) for name in plain)
@@ -73,38 +76,123 @@ def test_batches_go_on_where_a_run_stopped(examples: list[Path]) -> None:
     assert np.array_equal(next(whole)["onset"], next(batches(examples, 7, 1, first=2))["onset"])
 
 
+def test_drum_batches_go_on_too_and_lose_their_treble_now_and_then(examples: list[Path]) -> None:
+    whole = drum_batches(examples, 7, 1)
+    drawn = [next(whole) for _ in range(20)]
+    again = next(drum_batches(examples, 7, 1, first=3))
+    assert np.array_equal(drawn[3]["drums"], again["drums"]) and np.array_equal(
+        drawn[3]["hits"], again["hits"]
+    )
+    dull = [not each["drums"][..., drum_band_hz() > 9_000].any() for each in drawn]
+    assert 2 <= sum(dull) <= 12
+
+
+def test_an_instrument_s_body_changes_its_colour_and_not_its_notes() -> None:
+    fonts_ = [default_soundfont()]
+    plain, other = example((1, 5), fonts_), example((1, 5), fonts_, other_bodies=True)
+    assert np.array_equal(plain.notes, other.notes) and np.array_equal(plain.hits, other.hits)
+    assert not np.array_equal(plain.spectra, other.spectra)
+    part = Part(Notes.create(np.array([1.0, 2.0]), np.array([1.5, 2.5]), np.array([60, 69]), 100, 0), 0, 0.0)
+    for body in (0, 5):
+        sound = _played(part, 3 * 44_100, fonts_[0], body)
+        for onset_s, pitch in ((1.0, 60), (2.0, 69)):
+            first = round(onset_s * 44_100)
+            assert (
+                np.abs(sound[first - 2_000 : first - 500]).max() < 0.3 * np.abs(sound[first:][:8_000]).max()
+            )
+            spectrum = np.abs(np.fft.rfft(sound[first : first + 17_640] * np.hanning(17_640)))
+            at = round(0.4 * 440 * 2 ** ((pitch - 69) / 12))  # bins of 2.5 Hz
+            assert spectrum[at] > 10 * np.median(spectrum[:800]), (body, pitch)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_noise_has_no_notes(number: int) -> None:
+    made = noise((3, number))
+    assert not len(made.notes) and not len(made.hits) and made.spectra.max() > 0.2
+    again = noise((3, number))
+    assert np.array_equal(made.spectra, again.spectra)
+
+
+@pytest.fixture(scope="module")
+def described(examples: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[Described]:
+    folder = tmp_path_factory.mktemp("described")
+    for number in range(len(examples)):
+        describe_example(WEIGHTS, examples, 1, number, folder / f"{number}.npz")
+    return [Described.load(folder / f"{number}.npz") for number in range(len(examples))]
+
+
+def test_candidates_are_right_where_there_are_notes(described: list[Described], examples: list[Path]) -> None:
+    made = Described.of(Ear(WEIGHTS), Example.load(examples[0]))
+    notes = Example.load(examples[0]).notes
+    assert made.description.shape == (len(made.frame), N_COLUMNS) and np.isfinite(made.description).all()
+    assert 0.3 * len(notes) < made.right.sum() <= len(notes)  # the network hears most of them
+    assert (made.plays[made.right].sum(axis=1) >= 1).all()
+    for i in np.flatnonzero(made.right)[:20]:
+        close = (np.abs(notes[:, 0] - made.frame[i] * FRAME_S) <= 0.05) & (notes[:, 2] == made.pitch[i])
+        assert set(notes[close, 3].astype(int)) == set(np.flatnonzero(made.plays[i]))
+
+
+def test_stretches_go_on_where_a_run_stopped(described: list[Described]) -> None:
+    whole = stretches(described, 7, 2)
+    drawn = [next(whole) for _ in range(3)][2]
+    again = next(stretches(described, 7, 2, first=2))
+    assert all(np.array_equal(drawn[name], again[name]) for name in drawn)
+    assert drawn["description"].shape == (*drawn["absent"].shape, N_COLUMNS)
+    assert not drawn["right"][drawn["absent"]].any() and drawn["time_s"].max() <= 21
+
+
 class _StoppedError(Exception):
     pass
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(
-    examples: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    examples: list[Path], described: list[Described], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.set_num_threads(1)
     monkeypatch.setattr(training, "_SAVE_EVERY", 1)
-    monkeypatch.setattr(training, "_BATCH", 1)
-
+    for size in ("_BATCH", "_DRUM_BATCH", "_NOTE_BATCH"):
+        monkeypatch.setattr(training, size, 1)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    stops = ["training", "instruments"]
+    stops = ["everything", "drums", "notes"]
 
     def stop_after_one(what: str, done: int, total: int) -> None:
         if stops and what.startswith(stops[0]):
             stops.pop(0)
             raise _StoppedError
 
-    whole = training.train(examples, tmp_path / "a", 2, 2, "cpu", lambda *_: None)
-    for _ in range(2):
+    def run(folder: Path, progress: training.Progress) -> list[torch.nn.Module]:
+        first = training.train(examples, folder, training.Batches(2, 2, 2), "cpu", progress)
+        return [first, training.train_notes(described, folder, 2, "cpu", progress)]
+
+    whole = run(tmp_path / "a", lambda *_: None)
+    for _ in range(3):
         with pytest.raises(_StoppedError):
-            training.train(examples, tmp_path / "b", 2, 2, "cpu", stop_after_one)
-    stopped = training.train(examples, tmp_path / "b", 2, 2, "cpu", lambda *_: None)
-    for (name, one), (_, other) in zip(whole.state_dict().items(), stopped.state_dict().items(), strict=True):
-        assert torch.allclose(one.float(), other.float(), rtol=1e-3, atol=1e-5), name
+            run(tmp_path / "b", stop_after_one)
+    stopped = run(tmp_path / "b", stop_after_one)
+    for one, other in zip(whole, stopped, strict=True):
+        for (name, value), (_, again) in zip(
+            one.state_dict().items(), other.state_dict().items(), strict=True
+        ):
+            assert torch.allclose(value.float(), again.float(), rtol=1e-3, atol=1e-5), name
+
+
+def test_absent_rows_change_nothing(described: list[Described]) -> None:
+    network = NoteNetwork(torch.zeros(N_COLUMNS), torch.ones(N_COLUMNS)).eval()
+    rows = {name: torch.from_numpy(each) for name, each in next(stretches(described, 3, 2)).items()}
+    rows = {name: each[:1, :50] for name, each in rows.items()}
+    filled = {name: torch.cat([each, torch.full_like(each, 3)], dim=1) for name, each in rows.items()}
+    filled["absent"] = torch.arange(100)[None] >= 50
+    with torch.no_grad():
+        one = network(rows["description"], rows["time_s"], rows["pitch"], rows["absent"])
+        other = network(filled["description"], filled["time_s"], filled["pitch"], filled["absent"])
+    assert torch.allclose(one, other[:, :50], atol=1e-4)
 
 
 @pytest.mark.slow
 def test_from_a_soundfont_to_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_BATCH", 1)
+    for size in ("_BATCH", "_DRUM_BATCH", "_NOTE_BATCH"):
+        monkeypatch.setattr(training, size, 1)
     told: list[str] = []
     said = training.train_embedded(
         tmp_path / "out",
@@ -114,12 +202,13 @@ def test_from_a_soundfont_to_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         lambda what, done, total: told.append(what),
         pieces=2,
         calibration_pieces=2,
-        n_batches=2,
-        n_instrument_batches=2,
+        n_batches=training.Batches(2, 2, 2),
     )
     assert said == json.loads((tmp_path / "out" / "provenance.json").read_text(encoding="utf-8"))
     assert said["soundfonts"][0]["sha256"] == sha256_file(default_soundfont())
-    assert {what.partition(" ")[0] for what in told} == {"examples", "training", "instruments"}
+    assert {what.partition(" ")[0] for what in told} == {
+        *("examples", "everything", "drums", "noises", "descriptions", "notes"),
+    }
     song = arrange(np.random.default_rng(3), 6.0)[0].notes
     Embedded(tmp_path / "out").transcribe(
         synthesise(song, 22_050), 22_050

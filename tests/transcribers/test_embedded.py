@@ -15,21 +15,24 @@ from d2midi_build.music.notes import Notes
 from d2midi_build.music.scores import drum_score, instrument_score, onset_score
 from d2midi_build.music.synthesis import default_soundfont, synthesise
 from d2midi_build.synthetic.band import compose, render
-from d2midi_build.transcribers.embedded import CALIBRATION, PROVENANCE, WEIGHTS, Embedded
+from d2midi_build.transcribers.embedded import CALIBRATION, NOTE_WEIGHTS, PROVENANCE, WEIGHTS, Embedded
 from d2midi_build.transcribers.embedded.decode import (
     DRUM_NAMES,
     INSTRUMENT_CLASSES,
     NOTE_SPREAD,
     Calibration,
     Candidates,
-    candidates,
+    Peaks,
     drum_class,
     hits,
+    note_peaks,
     notes_of,
 )
+from d2midi_build.transcribers.embedded.description import N_LONG, N_SHORT, SEMITONES, describe
+from d2midi_build.transcribers.embedded.features import N_BINS
 
 RULES = Calibration(
-    note=[1.0, 0.0, 0.0],
+    note=[1.0, 0.0],
     drums=[[1.0, 0.0]] * len(DRUM_NAMES),
     instrument=[1.0, 0.0, 0.0],
     usual=0.0,
@@ -55,22 +58,41 @@ def _triangle(n: int, at: float, spread: float) -> np.ndarray:  # type: ignore[t
 def test_a_peak_says_where_between_frames_it_lies(at: float) -> None:
     onset = np.zeros((40, 88), np.float32)
     onset[:, 39] = _triangle(40, at, NOTE_SPREAD)
-    instrument = np.zeros((12, 20, 88), np.float32)
-    instrument[3, :, 39] = 0.9
-    found = candidates(onset, onset * 0 + 0.7, instrument, onset * 0, 0, 40)
-    assert found.pitch.tolist() == [60]
-    assert found.frame[0] == pytest.approx(at, abs=0.06)  # 1.4 ms
+    found = note_peaks(onset, 0, 40)
+    assert found.row.tolist() == [39]
+    assert found.at[0] == pytest.approx(at, abs=0.06)  # 1.4 ms
     assert 0.88 < found.strength[0] <= 1.0
-    assert found.instruments[0].argmax() == 3 and found.instruments[0, 3] == pytest.approx(0.9)
-    assert found.sounding[0] == pytest.approx(0.7)
 
 
 def test_only_peaks_of_a_chunk_s_own_frames_count() -> None:
     onset = np.zeros((40, 88), np.float32)
     for at in (5, 20, 35):
         onset[:, 10] += _triangle(40, at, NOTE_SPREAD)
-    blank = np.zeros((12, 20, 88), np.float32)
-    assert candidates(onset, onset, blank, onset, 10, 30).frame.tolist() == [20.0]
+    assert note_peaks(onset, 10, 30).at.tolist() == [20.0]
+
+
+def test_a_description_holds_what_is_around_the_onset() -> None:
+    spectra = np.zeros((2, 60, N_BINS), np.float32)
+    spectra[1, 20, 3 * (39 + 12) + 1] = 0.8  # the octave, in the short window, at the onset
+    spectra[0, 24, 3 * 39 + 2] = 0.6  # the pitch, a third of a semitone sharp, in the long one
+    heard = np.zeros((40, 30, 88), np.float32)
+    heard[7, 10, 39] = 0.4
+    frame = np.zeros((60, 88), np.float32)
+    frame[22:, 39] = 0.5
+    at = Peaks(
+        np.array([20, 59]), np.array([39, 87]), np.array([20.0, 59.0]), np.array([0.9, 0.5], np.float32)
+    )
+    rows = describe(at, spectra, frame, heard, heard)
+    n_semitones = len(SEMITONES)
+    short = rows[0, :N_SHORT].reshape(-1, n_semitones)
+    assert np.argwhere(short).tolist() == [[2, SEMITONES.index(12)]] and short.max() == np.float32(0.8)
+    long = rows[0, N_SHORT : N_SHORT + N_LONG].reshape(-1, n_semitones, 3)
+    assert np.argwhere(long).tolist() == [[1, SEMITONES.index(0), 2]]
+    inner = rows[0, N_SHORT + N_LONG : N_SHORT + N_LONG + 280].reshape(7, 40)
+    assert np.argwhere(inner).tolist() == [[1, 7]]
+    assert rows[0, -8:-2] == pytest.approx(np.full(6, 0.5))
+    assert np.isfinite(rows[1]).all()  # a pitch and a time at the edge
+    assert describe(note_peaks(frame * 0, 0, 60), spectra, frame, heard, heard).shape == (0, rows.shape[1])
 
 
 def test_hits_are_peaks_too() -> None:
@@ -85,10 +107,9 @@ def _candidates(frames: list[float], strengths: list[float], heard: list[list[fl
     return Candidates(
         np.array(frames, np.float64),
         np.full(n, 60),
-        np.array(strengths, np.float32),
-        np.array(heard, np.float32),
         np.zeros(n, np.float32),
-        np.ones(n, np.float32),
+        np.array(strengths, np.float32),
+        np.array(heard, np.float32).reshape(n, 12),
     )
 
 
@@ -132,8 +153,9 @@ def test_drum_keys_have_classes() -> None:
 
 def test_the_weights_are_small_and_their_origin_is_written_down() -> None:
     said = json.loads(PROVENANCE.read_text(encoding="utf-8"))
-    assert WEIGHTS.stat().st_size < 5_000_000
-    assert said["weights"] == {path.name: sha256_file(path) for path in (WEIGHTS, CALIBRATION)}
+    files = (WEIGHTS, NOTE_WEIGHTS, CALIBRATION)
+    assert sum(path.stat().st_size for path in files) < 5_000_000
+    assert said["weights"] == {path.name: sha256_file(path) for path in files}
     assert {font["role"] for font in said["soundfonts"]} == {"training", "calibration"}
     assert sha256_file(default_soundfont()) not in {font["sha256"] for font in said["soundfonts"]}
     assert all(font["licence"] and "commercial" not in font["licence"] for font in said["soundfonts"])

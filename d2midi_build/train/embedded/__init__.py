@@ -1,1 +1,14 @@
-"""Training of the embedded transcriber: ``data`` makes examples, ``network`` learns, ``training`` runs both."""
+"""Training of the embedded transcriber.
+
+``data`` makes examples, ``crops`` and ``described`` draw from them what the two networks of ``network`` learn from,
+``training`` runs everything, ``calibration`` makes probabilities of what they say.
+"""
+
+from typing import Final
+
+N_PIECES: Final = 1000
+N_CALIBRATION: Final = 60
+N_BATCHES: Final = 1100
+N_DRUM_BATCHES: Final = 1000
+N_NOTE_BATCHES: Final = 2000
+"""How much the embedded weights were trained."""

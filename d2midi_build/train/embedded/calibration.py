@@ -10,21 +10,24 @@ import numpy as np
 import numpy.typing as npt
 
 from d2midi_build.train.embedded.data import Example
+from d2midi_build.train.embedded.described import TOLERANCE_S, matched, near, played
 from d2midi_build.transcribers.embedded.decode import (
     DRUM_NAMES,
-    INSTRUMENT_CLASSES,
     Calibration,
     Candidates,
     Hits,
     logit,
+    rivals,
 )
-from d2midi_build.transcribers.embedded.features import DRUM_HOP, FRAME_S, LOWEST_PITCH, RATE_HZ, Features
+from d2midi_build.transcribers.embedded.features import DRUM_HOP, FRAME_S, LOWEST_PITCH, RATE_HZ
 from d2midi_build.transcribers.embedded.model import Model
 
-_TOLERANCE_S: Final = 0.05
 _THRESHOLDS: Final = np.arange(0.1, 0.81, 0.02)
 _USUAL: Final = (0.0, 0.25, 0.5)
 """More makes everything the commonest instrument, which pays where the network is unsure."""
+_SECOND: Final = (0.5, 0.6, 0.7, 2.0)
+"""A further instrument of a note has to be likelier than not. Less would pay in F1 with instruments, by writing what is
+unsure twice."""
 _SUSTAINS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
@@ -36,8 +39,8 @@ def calibrate(model: Model, files: Sequence[Path]) -> tuple[Calibration, dict[st
     pieces = [_Piece(model, Example.load(file)) for file in files]
     found = Candidates.join([piece.found for piece in pieces])
     right = np.concatenate([piece.right for piece in pieces])
-    note = _logistic(np.stack([logit(found.strength), logit(found.sounding)], axis=1), right)
-    n_notes = sum(len(piece.notes) for piece in pieces)
+    note = _logistic(logit(found.likely)[:, None], right)
+    n_onsets = sum(piece.n_onsets for piece in pieces)
 
     drums = Hits.join([piece.drums for piece in pieces])
     struck = np.concatenate([piece.struck for piece in pieces])
@@ -52,26 +55,23 @@ def calibrate(model: Model, files: Sequence[Path]) -> tuple[Calibration, dict[st
 
     draft = Calibration(note, rules, [1.0, 0.0, 0.0], 0.0, 0.3, 0.5, least_drums, 0.4)
     p_note = [draft.p_note(piece.found) for piece in pieces]
-    least_note = _best(np.concatenate(p_note), right, n_notes)
+    least_note = _best(np.concatenate(p_note), right, n_onsets)
     usual = max(_USUAL, key=lambda each: _share_right(_with(draft, usual=each), pieces, p_note))
     draft = _with(draft, usual=usual, least_note=least_note)
     rows, labels = [], []
     for piece, p in zip(pieces, p_note, strict=True):
         heard = draft.heard(piece.found, p)[piece.right]
-        ranked = np.sort(heard, axis=1)
-        other = np.where(heard == ranked[:, -1:], ranked[:, -2:-1], ranked[:, -1:])
-        likely = heard >= np.minimum(ranked[:, -1:], 0.05)
-        rows.append(np.stack([logit(heard[likely]), logit(other[likely])], axis=1))
+        likely = heard >= np.minimum(heard.max(axis=1, keepdims=True), 0.05)
+        rows.append(np.stack([logit(heard[likely]), logit(rivals(heard)[likely])], axis=1))
         labels.append(piece.plays[piece.right][likely])
     draft = _with(draft, instrument=_logistic(np.concatenate(rows), np.concatenate(labels)))
     least_instrument = max(
-        (0.3, 0.4, 0.5, 0.6, 0.7, 2.0),
+        _SECOND,
         key=lambda each: _instrument_f1(_with(draft, least_instrument=each), pieces, p_note),
     )
     sustain = max(_SUSTAINS, key=lambda each: sum(piece.ends_right(each) for piece in pieces))
     final = _with(draft, least_instrument=least_instrument, sustain=sustain)
     kept = np.concatenate(p_note) >= final.least_note
-    n_onsets = sum(piece.n_onsets for piece in pieces)
     scores = {
         "onset_f1": 2 * float((right & kept).sum()) / (n_onsets + float(kept.sum())),
         "instrument_f1": _instrument_f1(final, pieces, p_note),
@@ -87,38 +87,27 @@ class _Piece:
     """What the model heard in a piece, beside what is there."""
 
     def __init__(self, model: Model, example: Example) -> None:
-        seen = Features(
-            example.spectra.astype(np.float32),
-            example.activations.astype(np.float32) / 255,
-            example.drums.astype(np.float32),
-        )
-        self.n_frames = seen.spectra.shape[1]
-        chunks = list(model.chunks(seen, 0, self.n_frames))
-        self.found = Candidates.join([chunk[0] for chunk in chunks])
-        self.drums = Hits.join([chunk[1] for chunk in chunks])
-        self.frame = np.concatenate([chunk[3] for chunk in chunks])
+        self.n_frames = example.spectra.shape[1]
+        parts = list(model.judged(example.features(), 0, self.n_frames))
+        chunks = [chunk for _, together in parts for chunk in together]
+        self.found = Candidates.join([found for found, _ in parts])
+        self.drums = Hits.join([chunk.drums for chunk in chunks])
+        self.frame = np.concatenate([chunk.frame for chunk in chunks])
         self.notes, self.hits = example.notes, example.hits
-        # Two instruments in unison are one onset to find.
-        once = {(round(float(n[0]) / 0.02), int(n[2])): i for i, n in enumerate(self.notes)}
-        onsets = self.notes[sorted(once.values())]
-        self.right, _ = _matched(
-            self.found.frame * FRAME_S, self.found.pitch, self.found.strength, onsets[:, 0], onsets[:, 2]
-        )
+        onsets = example.onsets()
         self.n_onsets = len(onsets)
-        near = (np.abs(self.found.frame[:, None] * FRAME_S - self.notes[:, 0]) <= _TOLERANCE_S) & (
-            self.found.pitch[:, None] == self.notes[:, 2]
+        self.right = matched(
+            self.found.frame * FRAME_S, self.found.pitch, self.found.likely, onsets[:, 0], onsets[:, 1]
         )
-        self.plays = np.zeros((len(self.found.frame), len(INSTRUMENT_CLASSES)), np.bool_)
-        for i, j in np.argwhere(near):
-            self.plays[i, int(self.notes[j, 3])] = True
-        self.struck, _ = _matched(
+        self.near = near(self.notes, self.found.frame, self.found.pitch)
+        self.plays = played(self.notes, self.found.frame, self.found.pitch)
+        self.struck = matched(
             self.drums.half * DRUM_HOP / RATE_HZ,
             self.drums.drum,
             self.drums.strength,
             self.hits[:, 0],
             self.hits[:, 1],
         )
-        self.near = near
 
     def ends_right(self, sustain: float) -> int:
         """Right notes whose end is right by mir_eval's rule, with this threshold."""
@@ -129,31 +118,20 @@ class _Piece:
             first = int(self.found.frame[i]) + 2
             quiet = np.flatnonzero(self.frame[first:, row] < sustain)
             end_s = (first + (quiet[0] if len(quiet) else self.n_frames - first)) * FRAME_S
-            n += abs(end_s - offset_s) <= max(_TOLERANCE_S, 0.2 * (offset_s - onset_s))
+            n += abs(end_s - offset_s) <= max(TOLERANCE_S, 0.2 * (offset_s - onset_s))
         return n
-
-
-def _matched(
-    time_s: npt.NDArray[Any],
-    kind: npt.NDArray[Any],
-    strength: npt.NDArray[Any],
-    true_s: npt.NDArray[Any],
-    true_kind: npt.NDArray[Any],
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which candidates and which truths found each other, one to one, the strongest first."""
-    taken = np.zeros(len(true_s), np.bool_)
-    right = np.zeros(len(time_s), np.bool_)
-    for i in np.argsort(-strength, kind="stable"):
-        free = np.flatnonzero((true_kind == kind[i]) & ~taken & (np.abs(true_s - time_s[i]) <= _TOLERANCE_S))
-        if len(free):
-            taken[free[np.argmin(np.abs(true_s[free] - time_s[i]))]] = right[i] = True
-    return right, taken
 
 
 def _logistic(rows: npt.NDArray[Any], labels: npt.NDArray[np.bool_]) -> list[float]:
     """Weights and, last, the bias."""
     from sklearn.linear_model import LogisticRegression
 
+    if (
+        labels.all() or not labels.any()
+    ):  # nothing to tell apart: how often, with half an observation of each kind
+        return [0.0] * rows.shape[1] + [
+            round(float(np.log((labels.sum() + 0.5) / ((~labels).sum() + 0.5))), 5)
+        ]
     fitted = LogisticRegression(C=100.0).fit(rows, labels)
     return [round(float(value), 5) for value in (*fitted.coef_[0], fitted.intercept_[0])]
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from d2midi_build.clock import SAMPLE_RATE_HZ
 from d2midi_build.train.embedded.data import Example
 from d2midi_build.transcribers.embedded.decode import (
     CHUNK_FRAMES,
     DRUM_NAMES,
     DRUM_SPREAD,
+    FRAMES_PER_STEP,
     INSTRUMENT_CLASSES,
     NOTE_SPREAD,
 )
@@ -24,10 +26,12 @@ from d2midi_build.transcribers.embedded.features import (
     LOWEST_PITCH,
     N_BINS,
     N_PITCHES,
+    drum_band_hz,
 )
 
 _MOST_SEMITONES: Final = 3
-_PER_STEP: Final = 2
+
+Number = TypeVar("Number", bound=np.generic)
 
 Crop = dict[str, npt.NDArray[np.float32]]
 """``spectra, activations, drums`` as the network takes them, and its targets: ``onset, frame`` of shape
@@ -51,6 +55,26 @@ def batches(
         yield {name: np.stack([each[name] for each in crops]) for name in crops[0]}
 
 
+def drum_batches(
+    files: Sequence[Path], seed: int, size: int, first: int = 0
+) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
+    """The same for ``drums`` and ``hits`` alone, in three of ten with the treble gone as at a lower sample rate."""
+    for number in itertools.count(first):
+        rng = np.random.default_rng((seed, number))
+        crops = []
+        for _ in range(size):
+            drums, hits = Example.load_drums(files[rng.integers(len(files))])
+            start = int(rng.integers(0, len(drums) // 2 - CHUNK_FRAMES + 1))
+            seen = drums[2 * start : 2 * (start + CHUNK_FRAMES)].astype(np.float32)
+            if rng.random() < 0.5:
+                seen = np.maximum(seen + curve(rng, seen.shape[1], 0.15), 0)
+            if rng.random() < 0.3:
+                half_hz = float(rng.choice([SAMPLE_RATE_HZ / 2, rng.uniform(3_800, 9_000)]))
+                seen[:, drum_band_hz() > half_hz * rng.uniform(0.9, 1.0)] = 0
+            crops.append({"drums": seen, "hits": _hits(hits, start)})
+        yield {name: np.stack([each[name] for each in crops]) for name in crops[0]}
+
+
 def crop(rng: np.random.Generator, example: Example) -> Crop:
     """A random excerpt, transposed and coloured at random."""
     n = example.spectra.shape[1]
@@ -62,9 +86,9 @@ def crop(rng: np.random.Generator, example: Example) -> Crop:
     activations = example.activations[:, first : first + CHUNK_FRAMES].astype(np.float32) / 255
     drums = example.drums[2 * first : 2 * (first + CHUNK_FRAMES)].astype(np.float32)
     if rng.random() < 0.5:
-        spectra += _curve(rng, N_BINS, 0.15)
+        spectra += curve(rng, N_BINS, 0.15)
     if rng.random() < 0.5:
-        drums += _curve(rng, drums.shape[1], 0.15)
+        drums += curve(rng, drums.shape[1], 0.15)
     notes = example.notes.copy()
     notes[:, 2] += up
     return {
@@ -79,7 +103,7 @@ def crop(rng: np.random.Generator, example: Example) -> Crop:
 def _targets(notes: npt.NDArray[np.float32], first: int) -> Crop:
     onset = np.zeros((CHUNK_FRAMES, N_PITCHES), np.float32)
     frame = np.zeros((CHUNK_FRAMES, N_PITCHES), np.float32)
-    steps = CHUNK_FRAMES // _PER_STEP
+    steps = CHUNK_FRAMES // FRAMES_PER_STEP
     instrument = np.zeros((len(INSTRUMENT_CLASSES), steps, N_PITCHES), np.float32)
     starts = np.zeros((steps, N_PITCHES), np.float32)
     for onset_s, offset_s, pitch, name in notes:
@@ -90,8 +114,8 @@ def _targets(notes: npt.NDArray[np.float32], first: int) -> Crop:
         frame[max(0, round(start)) : max(round(start) + 1, round(end), 0), row] = 1
         for k in _around(start, NOTE_SPREAD, CHUNK_FRAMES):
             onset[k, row] = max(onset[k, row], 1 - abs(k - start) / NOTE_SPREAD)
-            instrument[int(name), k // _PER_STEP, row] = 1
-            starts[k // _PER_STEP, row] = 1
+            instrument[int(name), k // FRAMES_PER_STEP, row] = 1
+            starts[k // FRAMES_PER_STEP, row] = 1
     return {"onset": onset, "frame": frame, "instrument": instrument, "starts": starts}
 
 
@@ -109,7 +133,20 @@ def _around(at: float, spread: float, end: int) -> range:
     return range(max(0, int(np.floor(at - spread)) + 1), min(end, int(np.ceil(at + spread))))
 
 
-def _moved(values: npt.NDArray[np.float32], up: int) -> npt.NDArray[np.float32]:
+def transposed(example: Example, up: int) -> Example:
+    """The example ``up`` semitones higher, with nothing coming in below."""
+    notes = example.notes.copy()
+    notes[:, 2] += up
+    return Example(
+        _moved(example.spectra, up * BINS_PER_SEMITONE),
+        _moved(example.activations, up),
+        example.drums,
+        notes,
+        example.hits,
+    )
+
+
+def _moved(values: npt.NDArray[Number], up: int) -> npt.NDArray[Number]:
     """The last axis moved up, with zeros coming in."""
     out = np.zeros_like(values)
     if up >= 0:
@@ -119,7 +156,7 @@ def _moved(values: npt.NDArray[np.float32], up: int) -> npt.NDArray[np.float32]:
     return out
 
 
-def _curve(rng: np.random.Generator, n: int, size: float) -> npt.NDArray[np.float32]:
+def curve(rng: np.random.Generator, n: int, size: float) -> npt.NDArray[np.float32]:
     """A smooth random curve, as an equaliser adds to log magnitudes."""
     knots = int(rng.integers(2, 9))
     return np.interp(np.linspace(0, 1, n), np.linspace(0, 1, knots), rng.uniform(-size, size, knots)).astype(

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.signal
 
+from d2midi_build.music.notes import Notes
 from d2midi_build.music.synthesis import synthesise
 from d2midi_build.synthetic.arrangement import Part, arrange
 from d2midi_build.transcribers.basic_pitch import PitchModel
 from d2midi_build.transcribers.embedded.decode import INSTRUMENT_CLASSES, drum_class
-from d2midi_build.transcribers.embedded.features import features
+from d2midi_build.transcribers.embedded.features import Features, features
 
 PIECE_S: Final = 23.8
 """Length of a piece: two crops of the network's length."""
@@ -27,6 +28,7 @@ _ONE_FONT: Final = 0.6
 """Share of pieces played with one soundfont; in the others every part has its own."""
 
 _TAPS: Final = 1024
+_MOST_BODY: Final = 5
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,29 @@ class Example:
         with np.load(path) as stored:
             return cls(**{name: stored[name] for name in stored.files})
 
+    @classmethod
+    def load_drums(cls, path: Path) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
+        """Read ``drums`` and ``hits`` of one."""
+        with np.load(path) as stored:
+            return stored["drums"], stored["hits"]
 
-def example(seed: Sequence[int], fonts: Sequence[Path]) -> Example:
+    def features(self) -> Features:
+        """What the network is shown."""
+        return Features(
+            self.spectra.astype(np.float32),
+            self.activations.astype(np.float32) / 255,
+            self.drums.astype(np.float32),
+        )
+
+    def onsets(self) -> npt.NDArray[np.float32]:
+        """Onset (s) and pitch of pitched notes, two instruments in unison being one: shape (k, 2)."""
+        once = {(round(float(note[0]) / 0.02), int(note[2])): i for i, note in enumerate(self.notes)}
+        return self.notes[sorted(once.values())][:, [0, 2]]
+
+
+def example(
+    seed: Sequence[int], fonts: Sequence[Path], other_bodies: bool = False, usual: bool = False
+) -> Example:
     """Compose, play, mix and analyse one piece.
 
     Parameters
@@ -72,16 +95,39 @@ def example(seed: Sequence[int], fonts: Sequence[Path]) -> Example:
         Decides everything.
     fonts : sequence of Path
         General MIDI soundfonts.
+    other_bodies : bool
+        Whether instruments are made larger or smaller than the soundfont's, so that there are more than it has.
+    usual : bool
+        As in `arrange`.
     """
     rng = np.random.default_rng(seed)
     parts: list[Part] = []
     while not parts:
-        parts = arrange(rng, PIECE_S)
-    sound = worsened(rng, mixed(rng, parts, fonts))
+        parts = arrange(rng, PIECE_S, usual)
+    return _heard(worsened(rng, mixed(rng, parts, fonts, other_bodies)), *_answers(parts))
+
+
+def noise(seed: Sequence[int]) -> Example:
+    """Noise of some colour, steady, pulsing or in clicks, in which there is no note."""
+    rng = np.random.default_rng(seed)
+    sound = _tilted(rng, rng.standard_normal(round(PIECE_S * _RENDER_HZ)).astype(np.float32), 18.0)
+    time_s = np.arange(len(sound)) / _RENDER_HZ
+    period_s = rng.uniform(0.1, 2.0)
+    kind = rng.integers(3)
+    if kind == 1:
+        sound *= (time_s % period_s < rng.uniform(0.1, 0.9) * period_s).astype(np.float32)
+    elif kind == 2:
+        sound *= np.exp(-(time_s % period_s) / rng.uniform(0.001, 0.05)).astype(np.float32)
+    nothing = np.empty((0, 4), np.float32), np.empty((0, 2), np.float32)
+    return _heard(worsened(rng, sound), *nothing)
+
+
+def _heard(
+    sound: npt.NDArray[np.float32], notes: npt.NDArray[np.float32], hits: npt.NDArray[np.float32]
+) -> Example:
     audio = scipy.signal.resample_poly(sound, 1, 2).astype(np.float32)
     note, onset, times_s = _pitch_model().activations(audio)
     seen = features(audio, note, onset, times_s, float(np.sqrt(np.mean(audio**2))) + 1e-9)
-    notes, hits = _answers(parts)
     return Example(
         seen.spectra.astype(np.float16),
         np.round(255 * np.clip(seen.activations, 0, 1)).astype(np.uint8),
@@ -91,19 +137,40 @@ def example(seed: Sequence[int], fonts: Sequence[Path]) -> Example:
     )
 
 
-def mixed(rng: np.random.Generator, parts: Sequence[Part], fonts: Sequence[Path]) -> npt.NDArray[np.float32]:
+def mixed(
+    rng: np.random.Generator, parts: Sequence[Part], fonts: Sequence[Path], other_bodies: bool
+) -> npt.NDArray[np.float32]:
     """The parts played and mixed: mono at 44.1 kHz."""
     one = fonts[rng.integers(len(fonts))] if rng.random() < _ONE_FONT else None
     mix = np.zeros(round(PIECE_S * _RENDER_HZ), np.float32)
     for part in parts:
         font = one or fonts[rng.integers(len(fonts))]
-        played = synthesise(part.notes, _RENDER_HZ, len(mix), part.kit, font).mean(axis=1)
+        body = int(rng.integers(-_MOST_BODY, _MOST_BODY + 1)) if other_bodies and rng.random() < 0.7 else 0
+        played = _played(part, len(mix), font, body)
         if rng.random() < 0.5:
             played = _tilted(rng, played, 6.0)
         loud = float(np.sqrt(np.mean(played**2))) + 1e-6
         # Half towards equal loudness, so that no part drowns and none is always heard.
         mix += played * np.float32(10 ** (part.level_db / 20) * (0.05 / loud) ** 0.5)
     return mix
+
+
+def _played(part: Part, n_samples: int, font: Path, body: int) -> npt.NDArray[np.float32]:
+    """A part as an instrument ``body`` semitones smaller would play it: played as much higher and faster, then slowed
+    down as a tape is, so that pitches are right and formants and attacks are another instrument's."""
+    notes = part.notes
+    if not body or notes.is_drum.any():
+        return np.asarray(synthesise(notes, _RENDER_HZ, n_samples, part.kit, font).mean(axis=1))
+    slower = 2.0 ** (body / 12)
+    moved = Notes.create(
+        notes.onset_s / slower,
+        notes.offset_s / slower,
+        np.clip(notes.pitch.astype(np.int64) + body, 0, 127),
+        notes.velocity,
+        notes.program,
+    )
+    tape = synthesise(moved, _RENDER_HZ, round(n_samples / slower), 0, font).mean(axis=1)
+    return np.asarray(scipy.signal.resample(tape, n_samples), dtype=np.float32)
 
 
 def worsened(rng: np.random.Generator, sound: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -1,21 +1,19 @@
-"""The embedded transcriber's network, in PyTorch; only its ONNX form is used outside training."""
+"""The embedded transcriber's networks, in PyTorch; only their ONNX forms are used outside training."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from d2midi_build.transcribers.embedded.decode import DRUM_NAMES, INSTRUMENT_CLASSES
+from d2midi_build.transcribers.embedded.decode import DRUM_NAMES, FRAMES_PER_STEP, INSTRUMENT_CLASSES
+from d2midi_build.transcribers.embedded.description import N_LONG, N_SHORT
 from d2midi_build.transcribers.embedded.features import BINS_PER_SEMITONE, N_DRUM_BANDS, N_PITCHES
 
 _STEM: Final = 16
 _WIDTH: Final = 40
-
-FRAMES_PER_STEP: Final = 2
-"""The network works on steps of two frames (46 ms) and answers for each frame: half the work."""
 
 _OVERTONES: Final = (-12, 0, 12, 19, 24, 28, 31, 34, 36)
 """Semitones from a pitch to half its frequency, itself, and its overtones up to the eighth."""
@@ -24,13 +22,26 @@ _TOP: Final = 20
 _BOTTOM: Final = 12
 _DRUM_WIDTH: Final = 64
 
+_NOTE_WIDTH: Final = 128
+_NOTE_INNER: Final = 256
+_HEADS: Final = 4
+_SLOTS: Final = 24
+_DROPOUT: Final = 0.25
+
+N_COLUMNS: Final = N_SHORT + N_LONG + 7 * _WIDTH + 3 * _WIDTH + 6 + 2
+"""Columns of a candidate's description."""
+
+_PITCH_CYCLES: Final = (12.0, 24.0, 48.0)
+_TIME_CYCLES_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+
 
 class Network(nn.Module):
-    """Onsets, sounding pitches, instruments and drum hits.
+    """The first network: onsets, sounding pitches and drum hits.
 
     Log-frequency spectra are stacked by overtones, joined with basic-pitch's activations and go through
     residual convolutions over time and pitch (about 0.4 s of context). Drums have a smaller branch of
-    their own on mel bands.
+    their own on mel bands. The instruments of onsets are learned beside them so that the inner answers, which the
+    second network sees, tell instruments apart; what they say themselves is not used.
     """
 
     def __init__(self) -> None:
@@ -71,10 +82,14 @@ class Network(nn.Module):
             (batch, instruments, frames / 2, pitches), several may be right; drum hits (batch, 2 * frames, drums).
         """
         x = self.heard(spectra, activations)
-        batch, _, frames, pitches = activations.shape
-        notes = self.notes(x).reshape(batch, 2, FRAMES_PER_STEP, -1, pitches).transpose(2, 3)
-        notes = notes.reshape(batch, 2, frames, pitches)
-        return notes[:, 0], notes[:, 1], self.instruments(self.timbre(x)), self.drums(drums)
+        return *self.noted(x), self.instruments(self.timbre(x)), self.drums(drums)
+
+    def noted(self, heard: Tensor) -> tuple[Tensor, Tensor]:
+        """Onsets and sounding notes from what `heard` answers."""
+        batch, _, steps, pitches = heard.shape
+        notes = self.notes(heard).reshape(batch, 2, FRAMES_PER_STEP, steps, pitches).transpose(2, 3)
+        notes = notes.reshape(batch, 2, FRAMES_PER_STEP * steps, pitches)
+        return notes[:, 0], notes[:, 1]
 
     def heard(self, spectra: Tensor, activations: Tensor) -> Tensor:
         """What notes and instruments are told from: shape (batch, width, frames / 2, pitches)."""
@@ -173,12 +188,130 @@ class _Drums(nn.Module):
         return hits.transpose(1, 2)
 
 
-class Probabilities(nn.Module):
-    """The network with probabilities in place of logits: what is exported."""
+class Heard(nn.Module):
+    """What is exported of the first network: probabilities, and the inner answers the second one sees."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, *seen: Tensor) -> tuple[Any, ...]:
-        return tuple(torch.sigmoid(answer) for answer in self.network(*seen))
+    def forward(self, spectra: Tensor, activations: Tensor, drums: Tensor) -> tuple[Tensor, ...]:
+        """Onsets, sounding notes and hits as probabilities, then both inner answers."""
+        heard = self.network.heard(spectra, activations)
+        onset, frame = self.network.noted(heard)
+        hits = self.network.drums(drums)
+        return onset.sigmoid(), frame.sigmoid(), hits.sigmoid(), heard, self.network.timbre(heard)
+
+
+class NoteNetwork(nn.Module):
+    """The second network: which candidates are notes, and whose.
+
+    Every candidate is described by a row. All of 20 s tell a few slots what they are like and hear from them what the
+    others are like (induced set attention, Lee et al., 2019): as many slots as a band might have sounds, so that the
+    work grows with the number of candidates and not with its square.
+
+    Parameters
+    ----------
+    mean, spread : Tensor, shape (N_COLUMNS,)
+        Of the descriptions.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, mean: Tensor, spread: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("spread", spread)
+        n = len(mean) + 1 + 2 * len(_PITCH_CYCLES) + 2 * len(_TIME_CYCLES_S)
+        self.row = nn.Sequential(
+            nn.Linear(n, _NOTE_INNER), nn.ReLU(), nn.Dropout(_DROPOUT), nn.Linear(_NOTE_INNER, _NOTE_WIDTH)
+        )
+        self.blocks = nn.ModuleList([_Together(), _Together()])
+        self.answer = nn.Sequential(
+            nn.LayerNorm(_NOTE_WIDTH), nn.Linear(_NOTE_WIDTH, 1 + len(INSTRUMENT_CLASSES))
+        )
+
+    def forward(
+        self, description: Tensor, time_s: Tensor, pitch: Tensor, absent: Tensor | None = None
+    ) -> Tensor:
+        """Logits of "is a note" and of each instrument, shape (batch, n, 13).
+
+        Parameters
+        ----------
+        description : Tensor, shape (batch, n, N_COLUMNS)
+        time_s, pitch : Tensor, shape (batch, n)
+        absent : Tensor, shape (batch, n), bool, optional
+            Rows that only fill up.
+        """
+        cycles = [2 * torch.pi * pitch / cycle for cycle in _PITCH_CYCLES]
+        cycles += [2 * torch.pi * time_s / cycle for cycle in _TIME_CYCLES_S]
+        place = [(pitch - 60) / 24, *(torch.sin(c) for c in cycles), *(torch.cos(c) for c in cycles)]
+        x = torch.cat([(description - self.mean) / self.spread, torch.stack(place, dim=-1)], dim=-1)
+        x = self.row(x)
+        for block in self.blocks:
+            x = block(x, absent)
+        answer: Tensor = self.answer(x)
+        return answer
+
+
+class _Together(nn.Module):
+    """Candidates tell slots about themselves, and hear what the slots make of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slots = nn.Parameter(0.5 * torch.randn(1, _SLOTS, _NOTE_WIDTH))
+        self.gather, self.tell = _Attention(), _Attention()
+        self.norms = nn.ModuleList(nn.LayerNorm(_NOTE_WIDTH) for _ in range(4))
+        self.think = nn.Sequential(
+            nn.Linear(_NOTE_WIDTH, 2 * _NOTE_WIDTH), nn.ReLU(), nn.Linear(2 * _NOTE_WIDTH, _NOTE_WIDTH)
+        )
+        self.layers = nn.Sequential(
+            nn.Linear(_NOTE_WIDTH, _NOTE_INNER),
+            nn.ReLU(),
+            nn.Dropout(_DROPOUT),
+            nn.Linear(_NOTE_INNER, _NOTE_WIDTH),
+        )
+
+    def forward(self, x: Tensor, absent: Tensor | None) -> Tensor:
+        seen = self.norms[0](x)
+        slots = self.slots.expand(x.shape[0], -1, -1)
+        slots = slots + self.gather(slots, seen, absent)
+        slots = slots + self.think(self.norms[1](slots))
+        x = x + self.tell(seen, self.norms[2](slots), None)
+        out: Tensor = x + self.layers(self.norms[3](x))
+        return out
+
+
+class _Attention(nn.Module):
+    """Multi-head attention, written out: exports to plain matrix products."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Linear(_NOTE_WIDTH, _NOTE_WIDTH)
+        self.key, self.value = nn.Linear(_NOTE_WIDTH, _NOTE_WIDTH), nn.Linear(_NOTE_WIDTH, _NOTE_WIDTH)
+        self.out = nn.Linear(_NOTE_WIDTH, _NOTE_WIDTH)
+
+    def forward(self, to: Tensor, of: Tensor, absent: Tensor | None) -> Tensor:
+        query, key, value = (
+            layer(x).unflatten(2, (_HEADS, _NOTE_WIDTH // _HEADS)).transpose(1, 2)
+            for layer, x in ((self.query, to), (self.key, of), (self.value, of))
+        )
+        weights = query @ key.transpose(2, 3) / (_NOTE_WIDTH // _HEADS) ** 0.5
+        if absent is not None:
+            weights = weights.masked_fill(absent[:, None, None], -1e4)
+        out: Tensor = self.out((weights.softmax(dim=-1) @ value).transpose(1, 2).flatten(2))
+        return out
+
+
+class Judged(nn.Module):
+    """What is exported of the second network: probabilities for the candidates of one stretch."""
+
+    def __init__(self, network: NoteNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, description: Tensor, time_s: Tensor, pitch: Tensor) -> tuple[Tensor, Tensor]:
+        """Shapes (n,) and (n, 12)."""
+        p = self.network(description[None], time_s[None], pitch[None])[0].sigmoid()
+        return p[:, 0], p[:, 1:]

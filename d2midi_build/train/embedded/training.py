@@ -10,7 +10,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,30 +20,45 @@ from torch.nn import functional
 
 from d2midi_build.digests import sha256_file
 from d2midi_build.errors import D2midiError
+from d2midi_build.train.embedded import N_BATCHES, N_CALIBRATION, N_DRUM_BATCHES, N_NOTE_BATCHES, N_PIECES
 from d2midi_build.train.embedded.calibration import calibrate
-from d2midi_build.train.embedded.crops import batches
-from d2midi_build.train.embedded.data import example
+from d2midi_build.train.embedded.crops import batches, drum_batches
+from d2midi_build.train.embedded.data import example, noise
+from d2midi_build.train.embedded.described import Described, describe_example, stretches
 from d2midi_build.train.embedded.fonts import FONTS
-from d2midi_build.train.embedded.network import Network, Probabilities
+from d2midi_build.train.embedded.network import Heard, Judged, Network, NoteNetwork
+from d2midi_build.transcribers.embedded import CALIBRATION, NOTE_WEIGHTS, WEIGHTS
 from d2midi_build.transcribers.embedded.decode import CHUNK_FRAMES, INSTRUMENT_CLASSES
 from d2midi_build.transcribers.embedded.features import N_BINS, N_DRUM_BANDS, N_PITCHES
 from d2midi_build.transcribers.embedded.model import Model
 
 TRAINING_SEED: Final = 20_261_121
-CALIBRATION_SEED: Final = 20_261_122
+CALIBRATION_SEED: Final = 20_261_125
+NOTE_SEED: Final = 20_261_123
+NOISE_SEED: Final = 20_261_124
 """First numbers of every piece's seed. Test pieces have seeds of one small number: none is shared."""
 
-N_PIECES: Final = 1000
-N_CALIBRATION: Final = 60
-N_BATCHES: Final = 1100
-N_INSTRUMENT_BATCHES: Final = 350
-
 _RATE: Final = 2e-3
+_NOTE_RATE: Final = 1.5e-3
 _BATCH: Final = 2
+_DRUM_BATCH: Final = 8
+_NOTE_BATCH: Final = 8
+_PIECES_PER_NOISE: Final = 25
 _SAVE_EVERY: Final = 100
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 """Numbers from glibc's malloc.h."""
+
+
+class Batches(NamedTuple):
+    """Steps of training: all of the first network, its drums alone, the second network."""
+
+    everything: int
+    drums: int
+    notes: int
+
+
+DEFAULT_BATCHES: Final = Batches(N_BATCHES, N_DRUM_BATCHES, N_NOTE_BATCHES)
 
 Progress = Callable[[str, int, int], None]
 """Takes what is being done, how many are done and how many there are."""
@@ -57,8 +72,7 @@ def train_embedded(
     progress: Progress,
     pieces: int = N_PIECES,
     calibration_pieces: int = N_CALIBRATION,
-    n_batches: int = N_BATCHES,
-    n_instrument_batches: int = N_INSTRUMENT_BATCHES,
+    n_batches: Batches = DEFAULT_BATCHES,
     workers: int = 1,
     device: str = "cpu",
 ) -> dict[str, Any]:
@@ -67,9 +81,10 @@ def train_embedded(
     Parameters
     ----------
     out : Path
-        Folder for ``embedded.onnx``, ``calibration.json`` and ``provenance.json``.
+        Folder for ``embedded.onnx``, ``notes.onnx``, ``calibration.json`` and ``provenance.json``.
     work : Path
-        Folder for examples (1.7 MB each) and the checkpoint; a run that was stopped goes on from there.
+        Folder for examples (5 MB each, with what the first network hears in them) and checkpoints; a run
+        that was stopped goes on from there.
     fonts, calibration_fonts : sequence of Path
         General MIDI soundfonts to learn from, and others to calibrate with.
 
@@ -82,19 +97,37 @@ def train_embedded(
     out.mkdir(parents=True, exist_ok=True)
     files = make_examples(work / "training", TRAINING_SEED, pieces, fonts, workers, progress)
     held = make_examples(
-        work / "calibration", CALIBRATION_SEED, calibration_pieces, calibration_fonts, workers, progress
+        *(work / "calibration", CALIBRATION_SEED, calibration_pieces, calibration_fonts, workers, progress),
+        usual=True,
     )
-    network = train(files, work, n_batches, n_instrument_batches, device, progress)
+    network = train(files, work, n_batches, device, progress)
     export(network, out / "embedded.onnx")
-    calibration, scores = calibrate(Model(out / "embedded.onnx"), held)
+    # Half of what the second network learns from is music the first one does not know, as in use.
+    files += make_examples(work / "notes", NOTE_SEED, pieces, fonts, workers, progress, other_bodies=True)
+    noises = _files(work / "noise", NOISE_SEED, -(-pieces // _PIECES_PER_NOISE))
+    _made("noises", noises, functools.partial(_noise, NOISE_SEED), workers, progress)
+    files += noises
+    folder = work / f"described-{sha256_file(out / 'embedded.onnx')[:8]}"
+    described_files = [folder / file.name for file in files]
+    describing = functools.partial(describe_example, out / "embedded.onnx", files, NOTE_SEED)
+    _made("descriptions", described_files, describing, workers, progress)
+    described = [each for each in map(Described.load, described_files) if len(each.frame)]
+    judge = train_notes(described, work, n_batches.notes, device, progress)
+    export_notes(judge, out / "notes.onnx")
+    calibration, scores = calibrate(Model(out / "embedded.onnx", out / "notes.onnx"), held)
     calibration.save(out / "calibration.json")
     known = {font.sha256: font for font in FONTS}
     said = {
         "made_by": "d2midi models train-embedded",
         "data": "random arrangements (d2midi_build.synthetic.arrangement), see d2midi_build.train.embedded.data",
-        "seeds": {"training": [TRAINING_SEED, pieces], "calibration": [CALIBRATION_SEED, calibration_pieces]},
-        "batches": {"everything": n_batches, "instruments": n_instrument_batches},
-        "parameters": sum(values.numel() for values in network.parameters()),
+        "seeds": {
+            "training": [TRAINING_SEED, pieces],
+            "notes": [NOTE_SEED, pieces],
+            "noises": [NOISE_SEED, len(noises)],
+            "calibration": [CALIBRATION_SEED, calibration_pieces],
+        },
+        "batches": n_batches._asdict(),
+        "parameters": sum(values.numel() for part in (network, judge) for values in part.parameters()),
         "soundfonts": [
             {
                 "name": font.name,
@@ -107,7 +140,9 @@ def train_embedded(
             for font, digest in ((font, sha256_file(font)) for font in files_)
         ],
         "calibration_scores": scores,
-        "weights": {name: sha256_file(out / name) for name in ("embedded.onnx", "calibration.json")},
+        "weights": {
+            name: sha256_file(out / name) for name in (WEIGHTS.name, NOTE_WEIGHTS.name, CALIBRATION.name)
+        },
         "torch": torch.__version__,
         "device": device,
         "minutes": round((time.monotonic() - started) / 60, 1),
@@ -117,7 +152,14 @@ def train_embedded(
 
 
 def make_examples(
-    folder: Path, seed: int, n: int, fonts: Sequence[Path], workers: int, progress: Progress
+    folder: Path,
+    seed: int,
+    n: int,
+    fonts: Sequence[Path],
+    workers: int,
+    progress: Progress,
+    other_bodies: bool = False,
+    usual: bool = False,
 ) -> list[Path]:
     """Make the examples that are not there yet.
 
@@ -127,21 +169,50 @@ def make_examples(
         Where they lie, one file each; what an earlier, perhaps killed, run left is used.
     seed : int
         Example ``i`` is made with the seed ``(seed, i)``, whatever the number of workers.
+    other_bodies, usual : bool
+        As in `example`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"{seed}-{i:05d}.npz" for i in range(n)]
+    files = _files(folder, seed, n)
+    _made(
+        "examples",
+        files,
+        functools.partial(_example, seed, list(fonts), other_bodies, usual),
+        workers,
+        progress,
+    )
+    return files
+
+
+def _files(folder: Path, seed: int, n: int) -> list[Path]:
+    return [folder / f"{seed}-{i:05d}.npz" for i in range(n)]
+
+
+def _noise(seed: int, number: int, path: Path) -> None:
+    noise((seed, number)).save(path)
+
+
+def _example(
+    seed: int, fonts: Sequence[Path], other_bodies: bool, usual: bool, number: int, path: Path
+) -> None:
+    example((seed, number), fonts, other_bodies, usual).save(path)
+
+
+def _made(
+    what: str, files: Sequence[Path], make: Callable[[int, Path], None], workers: int, progress: Progress
+) -> None:
+    """Call ``make`` in processes with the number and path of every file that is not there."""
+    files[0].parent.mkdir(parents=True, exist_ok=True)
     if all(file.exists() for file in files):
-        return files
+        return
     context = multiprocessing.get_context("spawn")
     processes = [
-        context.Process(target=_make, args=(seed, files, [str(font) for font in fonts], worker, workers))
-        for worker in range(workers)
+        context.Process(target=_make, args=(make, files, worker, workers)) for worker in range(workers)
     ]
     for process in processes:
         process.start()
     try:
         while any(process.is_alive() for process in processes):
-            progress("examples", sum(file.exists() for file in files), n)
+            progress(what, sum(file.exists() for file in files), len(files))
             for process in processes:
                 process.join(1.0)
     finally:
@@ -149,27 +220,19 @@ def make_examples(
             process.terminate()
             process.join()
     if missing := [file for file in files if not file.exists()]:
-        raise D2midiError(f"{len(missing)} of {n} examples could not be made; the workers' messages say why")
-    return files
+        raise D2midiError(
+            f"{what}: {len(missing)} of {len(files)} could not be made; the workers' messages say why"
+        )
 
 
-def _make(seed: int, files: Sequence[Path], fonts: Sequence[str], worker: int, workers: int) -> None:
-    for i in range(worker, len(files), workers):
-        if not files[i].exists():
-            example((seed, i), [Path(font) for font in fonts]).save(files[i])
+def _make(make: Callable[[int, Path], None], files: Sequence[Path], worker: int, workers: int) -> None:
+    for number in range(worker, len(files), workers):
+        if not files[number].exists():
+            make(number, files[number])
 
 
-def train(
-    files: Sequence[Path],
-    work: Path,
-    n_batches: int,
-    n_instrument_batches: int,
-    device: str,
-    progress: Progress,
-) -> Network:
-    """Train the network, or go on from checkpoints: everything first, then the instruments alone.
-
-    Instruments take longest to learn, and alone a batch costs a third.
+def train(files: Sequence[Path], work: Path, n_batches: Batches, device: str, progress: Progress) -> Network:
+    """Train the first network, or go on from checkpoints: everything, then the drums alone.
 
     Parameters
     ----------
@@ -201,50 +264,77 @@ def train(
         }
 
     drawn = functools.partial(batches, files, TRAINING_SEED, _BATCH)
-    _fit(network, everything, drawn, work / "everything.pt", n_batches, device, progress)
+    _fit("everything", network, everything, drawn, work, n_batches.everything, _RATE, device, progress)
 
-    network.eval()
-    instruments = nn.ModuleList([network.timbre, network.instruments])
-
-    def alone(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def drums(batch: dict[str, Tensor]) -> dict[str, Tensor]:
         with torch.autocast(device, torch.bfloat16):
-            with torch.no_grad():
-                heard = network.heard(batch["spectra"], batch["activations"])
-            answer = network.instruments(network.timbre(heard))
-        return {"instrument": 8 * _instrument_loss(answer.float(), batch)}
+            hits = network.drums(batch["drums"])
+        return {"drums": 5 * functional.binary_cross_entropy_with_logits(hits.float(), batch["hits"])}
 
-    drawn = functools.partial(batches, files, TRAINING_SEED + 1, 2 * _BATCH)
-    _fit(instruments, alone, drawn, work / "instruments.pt", n_instrument_batches, device, progress)
+    drawn = functools.partial(drum_batches, files, TRAINING_SEED + 1, _DRUM_BATCH)
+    _fit("drums", network.drums, drums, drawn, work, n_batches.drums, _RATE, device, progress)
     return network.to("cpu").to(memory_format=torch.contiguous_format).eval()
 
 
+def train_notes(
+    described: Sequence[Described], work: Path, n_batches: int, device: str, progress: Progress
+) -> NoteNetwork:
+    """Train the second network, as `train` does the first."""
+    _keep_memory()
+    torch.manual_seed(TRAINING_SEED)
+    some = np.concatenate([each.description for each in described[:: max(1, len(described) // 60)]])
+    some = some.astype(np.float32)
+    # Columns that hardly vary are not blown up.
+    network = NoteNetwork(torch.from_numpy(some.mean(axis=0)), torch.from_numpy(some.std(axis=0) + 0.02))
+    network = network.to(device)
+
+    def losses(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        with torch.autocast(device, torch.bfloat16):
+            answer = network(batch["description"], batch["time_s"], batch["pitch"], batch["absent"]).float()
+        there, right = ~batch["absent"], batch["right"] > 0
+        per_class = functional.binary_cross_entropy_with_logits(
+            answer[..., 1:], batch["plays"], reduction="none"
+        )
+        return {
+            "note": functional.binary_cross_entropy_with_logits(answer[..., 0][there], batch["right"][there]),
+            "instrument": per_class[right].sum() / (right.sum() + 20),  # few notes weigh less
+        }
+
+    drawn = functools.partial(stretches, described, TRAINING_SEED + 2, _NOTE_BATCH)
+    _fit("notes", network, losses, drawn, work, n_batches, _NOTE_RATE, device, progress)
+    return network.to("cpu").eval()
+
+
 def _fit(
+    name: str,
     part: nn.Module,
     losses_of: Callable[[dict[str, Tensor]], dict[str, Tensor]],
-    drawn: Callable[[int], Iterator[dict[str, npt.NDArray[np.float32]]]],
-    checkpoint: Path,
+    drawn: Callable[[int], Iterator[dict[str, npt.NDArray[Any]]]],
+    work: Path,
     n_batches: int,
+    rate: float,
     device: str,
     progress: Progress,
 ) -> None:
     """Train ``part`` and leave the running mean of its weights in it."""
+    checkpoint = work / f"{name}.pt"
     part.train()
-    optimiser = torch.optim.AdamW(part.parameters(), lr=_RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=n_batches, pct_start=0.1)
+    optimiser = torch.optim.AdamW(part.parameters(), lr=rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=n_batches, pct_start=0.1)
     mean = torch.optim.swa_utils.AveragedModel(part, avg_fn=_running_mean, use_buffers=True)
     kept: dict[str, Any] = {"part": part, "optimiser": optimiser, "schedule": schedule, "mean": mean}
     first = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
-        for name, each in kept.items():
-            each.load_state_dict(state[name])
+        for key, each in kept.items():
+            each.load_state_dict(state[key])
         torch.set_rng_state(state["chance"])  # dropout on a GPU has its own, which is not kept
         first = state["batch"]
     waiting = drawn(first)
     running: dict[str, float] = {}
     for number in range(first, n_batches):
         losses = losses_of(
-            {name: torch.from_numpy(values).to(device) for name, values in next(waiting).items()}
+            {key: torch.from_numpy(values).to(device) for key, values in next(waiting).items()}
         )
         optimiser.zero_grad()
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
@@ -253,16 +343,16 @@ def _fit(
         schedule.step()
         mean.update_parameters(part)
         share = max(0.02, 1 / (number - first + 1))
-        for name, loss in losses.items():
-            running[name] = running.get(name, 0.0) * (1 - share) + loss.item() * share
+        for key, loss in losses.items():
+            running[key] = running.get(key, 0.0) * (1 - share) + loss.item() * share
         if (number + 1) % _SAVE_EVERY == 0 or number + 1 == n_batches:
-            state = {name: each.state_dict() for name, each in kept.items()} | {"batch": number + 1}
+            state = {key: each.state_dict() for key, each in kept.items()} | {"batch": number + 1}
             state["chance"] = torch.get_rng_state()
             partial = checkpoint.with_suffix(".partial")
             torch.save(state, partial)
             partial.replace(checkpoint)
-        told = ", ".join(f"{name} {value:.3f}" for name, value in running.items())
-        progress(f"training ({told})" if len(losses) > 1 else f"instruments ({told})", number + 1, n_batches)
+        told = ", ".join(f"{key} {value:.3f}" for key, value in running.items())
+        progress(f"{name} ({told})", number + 1, n_batches)
     part.load_state_dict(mean.module.state_dict())
 
 
@@ -289,19 +379,51 @@ def _running_mean(mean: Tensor, value: Tensor, n: Tensor | int) -> Tensor:
 
 
 def export(network: Network, path: Path) -> None:
-    """Write the network with probabilities as answers, for inputs of one chunk, as ONNX."""
+    """Write the first network for inputs of one chunk as ONNX."""
     shapes = [
         (1, 2, CHUNK_FRAMES, N_BINS),
         (1, 2, CHUNK_FRAMES, N_PITCHES),
         (1, 2 * CHUNK_FRAMES, N_DRUM_BANDS),
     ]
+    _export(
+        Heard(network),
+        tuple(torch.zeros(shape) for shape in shapes),
+        path,
+        ["spectra", "activations", "drums"],
+        ["onset", "frame", "hits", "heard", "timbre"],
+        {},
+    )
+
+
+def export_notes(network: NoteNetwork, path: Path) -> None:
+    """Write the second network for any number of candidates as ONNX."""
+    inputs = ["description", "time_s", "pitch"]
+    _export(
+        Judged(network),
+        (torch.zeros(5, len(network.mean)), torch.zeros(5), torch.zeros(5)),
+        path,
+        inputs,
+        ["likely", "instruments"],
+        {name: {0: "candidates"} for name in (*inputs, "likely", "instruments")},
+    )
+
+
+def _export(
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    path: Path,
+    input_names: list[str],
+    output_names: list[str],
+    dynamic_axes: dict[str, dict[int, str]],
+) -> None:
     partial = path.with_suffix(".partial")
     torch.onnx.export(
-        Probabilities(network).eval(),
-        tuple(torch.zeros(shape) for shape in shapes),
+        module.eval(),
+        inputs,
         partial,
-        input_names=["spectra", "activations", "drums"],
-        output_names=["onset", "frame", "instrument", "hits"],
+        input_names=input_names,
+        output_names=output_names,
+        dynamic_axes=dynamic_axes,
         dynamo=False,
         opset_version=17,
     )

@@ -1,8 +1,9 @@
-"""The default transcriber: a small network of our own on top of basic-pitch's activations.
+"""The default transcriber: two small networks of our own on top of basic-pitch's activations.
 
-It hears pitches, twelve instruments and five kinds of drum. It was trained on synthetic music only
-(``d2midi models train-embedded``; `PROVENANCE` says on what), so on real recordings it is less good
-than its figures, and so are its probabilities.
+The first hears everything that might be a note, the second judges all of it together: pitches, twelve
+instruments and five kinds of drum. They were trained on synthetic music only (``d2midi models
+train-embedded``; `PROVENANCE` says on what), so on real recordings they are less good than their figures,
+and so are their probabilities.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _FOLDER: Final = Path(__file__).parent
 WEIGHTS: Final = _FOLDER / "embedded.onnx"
+NOTE_WEIGHTS: Final = _FOLDER / "notes.onnx"
 CALIBRATION: Final = _FOLDER / "calibration.json"
 PROVENANCE: Final = _FOLDER / "provenance.json"
 
@@ -43,30 +45,30 @@ class Embedded(Transcriber):
     Parameters
     ----------
     folder : Path, optional
-        Holds ``embedded.onnx`` and ``calibration.json``; by default the package's.
+        Holds ``embedded.onnx``, ``notes.onnx`` and ``calibration.json``; by default the package's.
     """
 
     name: ClassVar[str] = "embedded"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._weights = (folder or _FOLDER) / WEIGHTS.name
-        self._rules = (folder or _FOLDER) / CALIBRATION.name
+        self._files = tuple((folder or _FOLDER) / path.name for path in (WEIGHTS, NOTE_WEIGHTS, CALIBRATION))
         self._loaded: tuple[Model, Calibration] | None = None
 
     def model_digests(self) -> dict[str, str]:
-        """SHA-256 of both networks and of the calibration."""
+        """SHA-256 of all networks and of the calibration."""
         from d2midi_build.transcribers.basic_pitch import model_file
 
-        return {path.name: sha256_file(path) for path in (model_file(), self._weights, self._rules)}
+        return {path.name: sha256_file(path) for path in (model_file(), *self._files)}
 
     def load(self) -> None:
-        """Read both networks (3-6 s of CPU, once)."""
+        """Read all networks (3-6 s of CPU, once)."""
         from d2midi_build.transcribers.embedded.decode import Calibration
         from d2midi_build.transcribers.embedded.model import Model
 
         if self._loaded is None:
-            self._loaded = Model(self._weights), Calibration.load(self._rules)
+            weights, note_weights, rules = self._files
+            self._loaded = Model(weights, note_weights), Calibration.load(rules)
 
     def transcribe(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Notes:
         """Notes and drums; see `Transcriber.transcribe`."""

@@ -1,8 +1,8 @@
-"""From the network's answers to notes: peaks, ends, instruments, and how likely each of them is.
+"""From the networks' answers to notes: peaks, ends, instruments, and how likely each of them is.
 
-`candidates` finds everything that might be a note, `Calibration` says how likely it is one and which
-instruments play it, `notes_of` keeps what is likelier than a threshold. The numbers of the calibration are
-fitted on a soundfont the network was not trained on (``d2midi models train-embedded``).
+`note_peaks` finds everything that might be a note, the second network judges it (`Candidates`), `Calibration` says
+how likely it is one and which instruments play it, `notes_of` keeps what is likelier than a threshold. The numbers of
+the calibration are fitted on a soundfont the networks were not trained on (``d2midi models train-embedded``).
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ DRUM_NAMES: Final = tuple(DRUM_CLASSES)
 DRUM_KEYS: Final = tuple(keys[0] for keys in DRUM_CLASSES.values())
 """Kick, snare, hat, tom and cymbal in the order of the network's outputs, and the percussion key written for each."""
 
-_LEAST_PEAK: Final = 0.05
+_LEAST_NOTE: Final = 0.12
+_LEAST_HIT: Final = 0.05
+"""Weaker peaks are not looked at."""
+
 _DRUM_LENGTH_S: Final = 0.1
 _LEAST_LENGTH_S: Final = 0.05
 _VELOCITY: Final = 80
@@ -53,6 +56,26 @@ def drum_class(key: int) -> int:
 
 
 @dataclass(frozen=True)
+class Peaks:
+    """Where onsets are heard in a chunk: columns of shape (n,).
+
+    Attributes
+    ----------
+    k, row : int64
+        Frame of the chunk, and pitch counted from `LOWEST_PITCH`.
+    at : float64
+        The onset, in frames with fractions.
+    strength : float32
+        0-1: the onset activation summed over its peak, relative to a certain onset's.
+    """
+
+    k: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
+    at: npt.NDArray[np.float64]
+    strength: Floats
+
+
+@dataclass(frozen=True)
 class Candidates:
     """What might be notes: columns of shape (n,), but ``instruments`` of shape (n, 12).
 
@@ -62,22 +85,19 @@ class Candidates:
         Onset, in frames with fractions.
     pitch : int64
         MIDI pitch.
-    strength : float32
-        0-1: the onset activation summed over its peak, relative to a certain onset's.
-    instruments : float32
-        How much each instrument is heard to start there; several may be.
     level : float32
         Log magnitude at the pitch after the onset, in bels of amplitude.
-    sounding : float32
-        0-1: mean activation of the note's first 0.12 s.
+    likely : float32
+        0-1: how much the second network takes it for a note.
+    instruments : float32
+        0-1: how much it takes each instrument to play it; several may.
     """
 
     frame: npt.NDArray[np.float64]
     pitch: npt.NDArray[np.int64]
-    strength: Floats
-    instruments: Floats
     level: Floats
-    sounding: Floats
+    likely: Floats
+    instruments: Floats
 
     @classmethod
     def join(cls, parts: Sequence[Candidates]) -> Candidates:
@@ -96,7 +116,7 @@ class Hits:
     drum : int64
         Index into `DRUM_NAMES`.
     strength, level : float32
-        As in `Candidates`.
+        As in `Peaks` and `Candidates`.
     """
 
     half: npt.NDArray[np.float64]
@@ -110,40 +130,21 @@ class Hits:
         return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
 
 
-def candidates(
-    onset: Floats, frame: Floats, instrument: Floats, level: Floats, first: int, end: int
-) -> Candidates:
-    """Peaks of onset activation in frames ``first`` to ``end`` of a chunk; frames count from the chunk's first.
-
-    Parameters
-    ----------
-    onset, frame, level : np.ndarray, shape (frames, pitches)
-    instrument : np.ndarray, shape (classes, frames / 2, pitches)
-    """
-    k, row, strength, at = _peaks(onset, NOTE_SPREAD, first, end)
-    weights = np.stack([onset[np.clip(k + step, 0, len(onset) - 1), row] for step in (-1, 0, 1)]) + 1e-6
-    steps = np.clip((k + np.array([[-1], [0], [1]])) // FRAMES_PER_STEP, 0, instrument.shape[1] - 1)
-    heard = (instrument[:, steps, row] * weights).sum(axis=1) / weights.sum(axis=0)
-    after = np.clip(k + np.arange(1, 6)[:, None], 0, len(frame) - 1)
-    return Candidates(
-        at,
-        row + LOWEST_PITCH,
-        strength,
-        heard.T,
-        level[after[:3], row].max(axis=0),
-        frame[after, row].mean(axis=0),
-    )
+def note_peaks(onset: Floats, first: int, end: int) -> Peaks:
+    """Peaks of onset activation, shape (frames, pitches), in frames ``first`` to ``end`` of a chunk."""
+    k, row, strength, at = _peaks(onset, NOTE_SPREAD, _LEAST_NOTE, first, end)
+    return Peaks(k, row, at, strength)
 
 
 def hits(activation: Floats, level: Floats, first: int, end: int) -> Hits:
     """Peaks of drum activation in half frames ``first`` to ``end``; ``level`` has the same shape (halves, drums)."""
-    k, drum, strength, at = _peaks(activation, DRUM_SPREAD, first, end)
+    k, drum, strength, at = _peaks(activation, DRUM_SPREAD, _LEAST_HIT, first, end)
     after = np.clip(k + np.arange(0, 4)[:, None], 0, len(level) - 1)
     return Hits(at, drum, strength, level[after, drum].max(axis=0))
 
 
 def _peaks(
-    values: Floats, spread: float, first: int, end: int
+    values: Floats, spread: float, least: float, first: int, end: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats, npt.NDArray[np.float64]]:
     """Row, column, strength and exact place of the local maxima in rows ``first`` to ``end``."""
     reach = int(np.ceil(spread))
@@ -152,7 +153,7 @@ def _peaks(
     here = around[reach]
     peak = (here > around[reach - 1]) & (here >= around[reach + 1]) & (here >= around.max(axis=0))
     strength = around.sum(axis=0) / spread
-    peak &= strength > _LEAST_PEAK
+    peak &= strength > least
     peak[:first] = peak[end:] = False
     k, column = np.nonzero(peak)
     near = around[:, k, column]
@@ -167,7 +168,7 @@ class Calibration:
     Attributes
     ----------
     note : list of float
-        Weights of the logits of strength and of sounding, and the bias.
+        Weight of the logit of ``likely``, and the bias.
     drums : list of list of float
         Weight of the logit of strength, and bias, per drum class.
     instrument : list of float
@@ -202,8 +203,8 @@ class Calibration:
 
     def p_note(self, found: Candidates) -> Floats:
         """How likely each candidate is a note."""
-        seen = np.stack([logit(found.strength), logit(found.sounding), np.ones(len(found.frame))])
-        return _sigmoid(np.array(self.note) @ seen)
+        weight, bias = self.note
+        return _sigmoid(weight * logit(found.likely) + bias)
 
     def p_hit(self, found: Hits) -> Floats:
         """How likely each hit is one."""
@@ -225,10 +226,8 @@ class Calibration:
 
     def p_instrument(self, heard: Floats) -> Floats:
         """How likely each instrument plays the note, shape (n, 12)."""
-        ranked = np.sort(heard, axis=1)
-        other = np.where(heard == ranked[:, -1:], ranked[:, -2:-1], ranked[:, -1:])
         own, rival, bias = self.instrument
-        return _sigmoid(own * logit(heard) + rival * logit(other) + bias)
+        return _sigmoid(own * logit(heard) + rival * logit(rivals(heard)) + bias)
 
     def chosen(self, found: Candidates, p_note: Floats) -> tuple[npt.NDArray[np.bool_], Floats]:
         """Which instruments play which candidates, and how likely each does; both of shape (n, 12).
@@ -242,6 +241,12 @@ class Calibration:
         if len(heard):
             plays[np.arange(len(heard)), heard.argmax(axis=1)] = True
         return plays & (p_note >= self.least_note)[:, None], p
+
+
+def rivals(heard: Floats) -> Floats:
+    """Of each instrument the answer of the best other one, shape (n, 12) as ``heard``."""
+    ranked = np.sort(heard, axis=1)
+    return np.where(heard == ranked[:, -1:], ranked[:, -2:-1], ranked[:, -1:])
 
 
 def logit(p: Floats) -> npt.NDArray[np.float64]:

@@ -134,12 +134,21 @@ def _log_frequency(length: int) -> scipy.sparse.csr_array:
     return _triangles(centre_hz, half_hz, length)
 
 
-@cache
-def _mel() -> scipy.sparse.csr_array:
-    """Triangular mel bands from 30 Hz to 11 kHz."""
+def drum_band_hz() -> npt.NDArray[np.float64]:
+    """Centres of the drum bands: mel bands from 30 Hz to 11 kHz."""
+    return _mel_edges_hz()[1:-1]
+
+
+def _mel_edges_hz() -> npt.NDArray[np.float64]:
     low, high = (2595 * np.log10(1 + hz / 700) for hz in (30.0, 11_000.0))
     mel = np.linspace(low, high, N_DRUM_BANDS + 2)
-    edges_hz = 700 * (10 ** (mel / 2595) - 1)
+    return np.asarray(700 * (10 ** (mel / 2595) - 1))
+
+
+@cache
+def _mel() -> scipy.sparse.csr_array:
+    """Triangular mel bands."""
+    edges_hz = _mel_edges_hz()
     half_hz = np.maximum((edges_hz[2:] - edges_hz[:-2]) / 2, RATE_HZ / _DRUM)
     return _triangles(edges_hz[1:-1], half_hz, _DRUM)
 

@@ -1,11 +1,11 @@
-"""Runs the network over recordings of any length in bounded memory."""
+"""Runs the networks over recordings of any length in bounded memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +13,20 @@ import numpy.typing as npt
 from d2midi_build.transcribers.basic_pitch import PitchModel
 from d2midi_build.transcribers.embedded.decode import (
     CHUNK_FRAMES,
+    INSTRUMENT_CLASSES,
     Candidates,
+    Floats,
     Hits,
-    candidates,
+    Peaks,
     hits,
+    note_peaks,
 )
+from d2midi_build.transcribers.embedded.description import describe
 from d2midi_build.transcribers.embedded.features import (
     BINS_PER_SEMITONE,
+    FRAME_S,
     HOP,
+    LOWEST_PITCH,
     N_DRUM_BANDS,
     N_PITCHES,
     RATE_HZ,
@@ -33,7 +39,10 @@ MARGIN_FRAMES: Final = 32
 """Frames on either side of a chunk that are heard but not answered for."""
 
 CORE_FRAMES: Final = CHUNK_FRAMES - 2 * MARGIN_FRAMES
-_BLOCK_FRAMES: Final = 8 * CORE_FRAMES
+_TOGETHER_FRAMES: Final = 2 * CORE_FRAMES
+"""Candidates of 21 s are judged together, about what the second network was trained on."""
+
+_BLOCK_FRAMES: Final = 4 * _TOGETHER_FRAMES
 """Sound is resampled and analysed 83 s at a time."""
 
 _CONTEXT_FRAMES: Final = MARGIN_FRAMES + 16
@@ -63,24 +72,92 @@ class Heard:
     frame: npt.NDArray[np.float16]
 
 
-class Model:
-    """basic-pitch's network and ours, read once.
+@dataclass(frozen=True)
+class Chunk:
+    """What the first network heard in a part of a recording.
+
+    Attributes
+    ----------
+    begin, core : int
+        The frame of the recording in which the peaks' frames begin, and the first it answers for.
+    peaks : Peaks
+    description : np.ndarray, shape (n, columns)
+        Of each peak, by `describe`.
+    level : np.ndarray, shape (n,)
+        As in `Candidates`.
+    drums : Hits
+        In half frames of the recording.
+    frame : np.ndarray, shape (frames, pitches)
+        How much sounds, from ``core`` on.
+    """
+
+    begin: int
+    core: int
+    peaks: Peaks
+    description: Floats
+    level: Floats
+    drums: Hits
+    frame: Floats
+
+
+class Ear:
+    """The first network, which hears everything that might be a note.
 
     Parameters
     ----------
     weights : Path
-        The ONNX file.
+        ``embedded.onnx``.
     """
 
     def __init__(self, weights: Path) -> None:
-        import onnxruntime
+        self._session = _session(weights)
 
-        options = onnxruntime.SessionOptions()
-        # One thread: workers are the parallelism, and sums come out in the same order everywhere.
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            str(weights), options, providers=["CPUExecutionProvider"]
-        )
+    def chunks(self, seen: Features, first: int, end: int) -> Iterator[Chunk]:
+        """What is heard in frames ``first`` to ``end``, in parts of at most `CORE_FRAMES`."""
+        n_frames = seen.spectra.shape[1]
+        for core in range(first, end, CORE_FRAMES):
+            begin = core - MARGIN_FRAMES
+            cut, until = max(0, begin), min(begin + CHUNK_FRAMES, n_frames)
+            before, after = cut - begin, begin + CHUNK_FRAMES - until
+            spectra = np.pad(seen.spectra[:, cut:until], ((0, 0), (before, after), (0, 0)))
+            activations = np.pad(seen.activations[:, cut:until], ((0, 0), (before, after), (0, 0)))
+            drums = np.pad(seen.drums[2 * cut : 2 * until], ((2 * before, 2 * after), (0, 0)))
+            onset, frame, hit, heard, timbre = (
+                answer[0]
+                for answer in self._session.run(
+                    None, {"spectra": spectra[None], "activations": activations[None], "drums": drums[None]}
+                )
+            )
+            last = MARGIN_FRAMES + min(CORE_FRAMES, end - core)
+            peaks = note_peaks(onset, MARGIN_FRAMES, last)
+            after_onset = np.clip(peaks.k + np.arange(1, 4)[:, None], 0, CHUNK_FRAMES - 1)
+            strong = spectra[1, :, : N_PITCHES * BINS_PER_SEMITONE]
+            strong = strong.reshape(CHUNK_FRAMES, N_PITCHES, BINS_PER_SEMITONE).max(axis=2)
+            loud = np.stack([2 * drums[:, low:high].max(axis=1) for low, high in _LEVEL_BANDS], axis=1)
+            struck = hits(hit, loud, 2 * MARGIN_FRAMES, 2 * last)
+            yield Chunk(
+                begin,
+                core,
+                peaks,
+                describe(peaks, spectra, frame, heard, timbre),
+                2 * strong[after_onset, peaks.row].max(axis=0),
+                replace(struck, half=struck.half + 2 * begin),
+                frame[MARGIN_FRAMES:last],
+            )
+
+
+class Model:
+    """basic-pitch's network and our two, read once.
+
+    Parameters
+    ----------
+    weights, note_weights : Path
+        ``embedded.onnx`` and ``notes.onnx``.
+    """
+
+    def __init__(self, weights: Path, note_weights: Path) -> None:
+        self._ear = Ear(weights)
+        self._judge = _session(note_weights)
         self._pitch = PitchModel()
 
     def hear(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Heard | None:
@@ -96,43 +173,48 @@ class Model:
             sound = _resampled(audio, sample_rate_hz, start * HOP, stop * HOP) - np.float32(mean)
             note, onset, times_s = self._pitch.activations(sound)
             seen = features(sound, note, onset, times_s, rms)
-            for found, drums, at, sounding in self.chunks(seen, first - start, end - start):
-                parts.append(moved(found, drums, start))
-                frame[start + at : start + at + len(sounding)] = sounding
+            for found, chunks in self.judged(seen, first - start, end - start):
+                drums = Hits.join([chunk.drums for chunk in chunks])
+                parts.append(
+                    (
+                        replace(found, frame=found.frame + start),
+                        replace(drums, half=drums.half + 2 * start),
+                    )
+                )
+                for chunk in chunks:
+                    at = start + chunk.core
+                    frame[at : at + len(chunk.frame)] = chunk.frame
         return Heard(
             Candidates.join([part[0] for part in parts]), Hits.join([part[1] for part in parts]), frame
         )
 
-    def chunks(
-        self, seen: Features, first: int, end: int
-    ) -> Iterator[tuple[Candidates, Hits, int, npt.NDArray[np.float32]]]:
-        """Candidates and hits that start in frames ``first`` to ``end``, and from which frame what sounds."""
-        n_frames = seen.spectra.shape[1]
-        for core in range(first, end, CORE_FRAMES):
-            begin = core - MARGIN_FRAMES
-            cut, until = max(0, begin), min(begin + CHUNK_FRAMES, n_frames)
-            before, after = cut - begin, begin + CHUNK_FRAMES - until
-            spectra = np.pad(seen.spectra[:, cut:until], ((0, 0), (before, after), (0, 0)))
-            activations = np.pad(seen.activations[:, cut:until], ((0, 0), (before, after), (0, 0)))
-            drums = np.pad(seen.drums[2 * cut : 2 * until], ((2 * before, 2 * after), (0, 0)))
-            onset, frame, instrument, hit = (
-                answer[0]
-                for answer in self._session.run(
-                    None, {"spectra": spectra[None], "activations": activations[None], "drums": drums[None]}
+    def judged(self, seen: Features, first: int, end: int) -> Iterator[tuple[Candidates, list[Chunk]]]:
+        """Candidates of frames ``first`` to ``end``, those of `_TOGETHER_FRAMES` at a time, and their chunks."""
+        for start in range(first, end, _TOGETHER_FRAMES):
+            chunks = list(self._ear.chunks(seen, start, min(start + _TOGETHER_FRAMES, end)))
+            frame = np.concatenate([chunk.peaks.at + chunk.begin for chunk in chunks])
+            pitch = np.concatenate([chunk.peaks.row + LOWEST_PITCH for chunk in chunks])
+            likely, instruments = np.zeros(0, np.float32), np.zeros((0, len(INSTRUMENT_CLASSES)), np.float32)
+            if len(frame):
+                likely, instruments = self._judge.run(
+                    None,
+                    {
+                        "description": np.concatenate([chunk.description for chunk in chunks]),
+                        "time_s": ((frame - start) * FRAME_S).astype(np.float32),
+                        "pitch": pitch.astype(np.float32),
+                    },
                 )
-            )
-            last = MARGIN_FRAMES + min(CORE_FRAMES, end - core)
-            strong = 2 * spectra[1, :, : N_PITCHES * BINS_PER_SEMITONE]
-            strong = strong.reshape(CHUNK_FRAMES, N_PITCHES, BINS_PER_SEMITONE).max(axis=2)
-            loud = np.stack([2 * drums[:, low:high].max(axis=1) for low, high in _LEVEL_BANDS], axis=1)
-            found = candidates(onset, frame, instrument, strong, MARGIN_FRAMES, last)
-            struck = hits(hit, loud, 2 * MARGIN_FRAMES, 2 * last)
-            yield (*moved(found, struck, begin), core, frame[MARGIN_FRAMES:last])
+            level = np.concatenate([chunk.level for chunk in chunks])
+            yield Candidates(frame, pitch, level, likely, instruments), chunks
 
 
-def moved(found: Candidates, drums: Hits, frames: int) -> tuple[Candidates, Hits]:
-    """Both with times counted from so many frames earlier."""
-    return replace(found, frame=found.frame + frames), replace(drums, half=drums.half + 2 * frames)
+def _session(weights: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # One thread: workers are the parallelism, and sums come out in the same order everywhere.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
 
 
 def level(audio: npt.NDArray[np.float32]) -> tuple[float, float]:
