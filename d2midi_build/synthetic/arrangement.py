@@ -124,8 +124,7 @@ def arrange(rng: np.random.Generator, duration_s: float, usual: bool = False) ->
     duration_s : float
         Length of the recording; notes may be cut by its end.
     usual : bool
-        Whether instruments are as common as in bands and nothing is played at random: to ask how often an answer is
-        right, not to learn.
+        Whether instruments are as common as in bands, and nothing is played at random.
 
     Returns
     -------

@@ -7,7 +7,7 @@
 from typing import Final
 
 N_PIECES: Final = 1000
-N_CALIBRATION: Final = 60
+N_CALIBRATION: Final = 100
 N_BATCHES: Final = 1100
 N_DRUM_BATCHES: Final = 1000
 N_NOTE_BATCHES: Final = 2000

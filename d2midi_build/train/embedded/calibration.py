@@ -31,12 +31,23 @@ unsure twice."""
 _SUSTAINS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
-def calibrate(model: Model, files: Sequence[Path]) -> tuple[Calibration, dict[str, float]]:
+def calibrate(
+    model: Model, files: Sequence[Path], known: Sequence[Path]
+) -> tuple[Calibration, dict[str, float]]:
     """Fit everything in `Calibration` on examples, and score it on the same.
 
     Rules are logistic regressions over all pieces together; thresholds are those with the best F1.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        Examples with soundfonts that were not learned from.
+    known : sequence of Path
+        Others, with those that were: an instrument one meets is like one of these more often than the instruments of a
+        single other soundfont are, so the rule for instruments is fitted on both.
     """
     pieces = [_Piece(model, Example.load(file)) for file in files]
+    further = [_Piece(model, Example.load(file)) for file in known]
     found = Candidates.join([piece.found for piece in pieces])
     right = np.concatenate([piece.right for piece in pieces])
     note = _logistic(logit(found.likely)[:, None], right)
@@ -59,11 +70,13 @@ def calibrate(model: Model, files: Sequence[Path]) -> tuple[Calibration, dict[st
     usual = max(_USUAL, key=lambda each: _share_right(_with(draft, usual=each), pieces, p_note))
     draft = _with(draft, usual=usual, least_note=least_note)
     rows, labels = [], []
-    for piece, p in zip(pieces, p_note, strict=True):
-        heard = draft.heard(piece.found, p)[piece.right]
+    for piece in (*pieces, *further):
+        p = draft.p_note(piece.found)
+        told = piece.right & (p >= draft.least_note)
+        heard = draft.heard(piece.found, p)[told]
         likely = heard >= np.minimum(heard.max(axis=1, keepdims=True), 0.05)
         rows.append(np.stack([logit(heard[likely]), logit(rivals(heard)[likely])], axis=1))
-        labels.append(piece.plays[piece.right][likely])
+        labels.append(piece.plays[told][likely])
     draft = _with(draft, instrument=_logistic(np.concatenate(rows), np.concatenate(labels)))
     least_instrument = max(
         _SECOND,

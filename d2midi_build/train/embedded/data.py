@@ -16,6 +16,7 @@ import scipy.signal
 from d2midi_build.music.notes import Notes
 from d2midi_build.music.synthesis import synthesise
 from d2midi_build.synthetic.arrangement import Part, arrange
+from d2midi_build.synthetic.band import compose
 from d2midi_build.transcribers.basic_pitch import PitchModel
 from d2midi_build.transcribers.embedded.decode import INSTRUMENT_CLASSES, drum_class
 from d2midi_build.transcribers.embedded.features import Features, features
@@ -98,13 +99,23 @@ def example(
     other_bodies : bool
         Whether instruments are made larger or smaller than the soundfont's, so that there are more than it has.
     usual : bool
-        As in `arrange`.
+        Whether it is as `arrange` says, or every other time a song of the synthetic band: to ask how often an answer is
+        right, not to learn.
     """
     rng = np.random.default_rng(seed)
     parts: list[Part] = []
     while not parts:
-        parts = arrange(rng, PIECE_S, usual)
+        parts = _band(rng) if usual and rng.random() < 0.5 else arrange(rng, PIECE_S, usual)
     return _heard(worsened(rng, mixed(rng, parts, fonts, other_bodies)), *_answers(parts))
+
+
+def _band(rng: np.random.Generator) -> list[Part]:
+    """A song of `synthetic.band` by parts."""
+    notes = compose(rng, float(rng.uniform(70, 160)), PIECE_S).notes
+    return [
+        Part(notes.where(notes.instrument == name), 0, float(rng.uniform(-6, 0)))
+        for name in dict.fromkeys(notes.instrument.tolist())
+    ]
 
 
 def noise(seed: Sequence[int]) -> Example:
