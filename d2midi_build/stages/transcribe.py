@@ -139,7 +139,7 @@ STAGE = Stage(
     reads=("transcribe.transcriber", "transcribe.vocals"),
     hints=tuple(f"basic_pitch.{name}" for name in BasicPitchRecipe.model_fields),
     unit="s",
-    cpu_per_unit=0.1,
+    cpu_per_unit=0.05,
     run=_run,
     models=_models,
 )
