@@ -68,6 +68,8 @@ class BasicPitch(Transcriber):
     Every note is called piano, because the tables need a name; its origin says that nobody knows.
     ``p_note`` is the mean frame activation (basic-pitch's "amplitude") and not calibrated; ``p_instrument`` is 0.
     ``velocity`` is 127 times the activation, as basic-pitch writes it: a degree of certainty more than of loudness.
+    As the program itself, it does not listen to the last 0.7 % of a recording (0.2 s of 30 s, over a minute of three
+    hours), and its times run 15 millionths late (9 ms after ten minutes).
     """
 
     name: ClassVar[str] = "basic-pitch"

@@ -8,6 +8,7 @@ import functools
 import json
 import multiprocessing
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -420,14 +421,17 @@ def _export(
     dynamic_axes: dict[str, dict[int, str]],
 ) -> None:
     partial = path.with_suffix(".partial")
-    torch.onnx.export(
-        module.eval(),
-        inputs,
-        partial,
-        input_names=input_names,
-        output_names=output_names,
-        dynamic_axes=dynamic_axes,
-        dynamo=False,
-        opset_version=17,
-    )
+    with warnings.catch_warnings():
+        # The exporter that PyTorch now prefers needs onnxscript; this one says so, and that it folds no constants.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module.eval(),
+            inputs,
+            partial,
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_axes=dynamic_axes,
+            dynamo=False,
+            opset_version=17,
+        )
     partial.replace(path)
