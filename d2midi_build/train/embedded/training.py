@@ -119,7 +119,6 @@ def train_embedded(
     export_notes(judge, out / "notes.onnx")
     calibration, scores = calibrate(Model(out / "embedded.onnx", out / "notes.onnx"), held, known)
     calibration.save(out / "calibration.json")
-    known = {font.sha256: font for font in FONTS}
     said = {
         "made_by": "d2midi models train-embedded",
         "data": "random arrangements (d2midi_build.synthetic.arrangement), see d2midi_build.train.embedded.data",
@@ -132,17 +131,7 @@ def train_embedded(
         },
         "batches": n_batches._asdict(),
         "parameters": sum(values.numel() for part in (network, judge) for values in part.parameters()),
-        "soundfonts": [
-            {
-                "name": font.name,
-                "sha256": digest,
-                "role": role,
-                "licence": known[digest].licence if digest in known else "not known to d2midi",
-                "source": known[digest].source if digest in known else "given by the user",
-            }
-            for role, files_ in (("training", fonts), ("calibration", calibration_fonts))
-            for font, digest in ((font, sha256_file(font)) for font in files_)
-        ],
+        "soundfonts": _named(fonts, "training") + _named(calibration_fonts, "calibration"),
         "calibration_scores": scores,
         "weights": {
             name: sha256_file(out / name) for name in (WEIGHTS.name, NOTE_WEIGHTS.name, CALIBRATION.name)
@@ -153,6 +142,24 @@ def train_embedded(
     }
     (out / "provenance.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     return said
+
+
+def _named(fonts: Sequence[Path], role: str) -> list[dict[str, str]]:
+    """What provenance says of soundfonts."""
+    known = {font.sha256: font for font in FONTS}
+    out = []
+    for font in fonts:
+        digest = sha256_file(font)
+        out.append(
+            {
+                "name": font.name,
+                "sha256": digest,
+                "role": role,
+                "licence": known[digest].licence if digest in known else "not known to d2midi",
+                "source": known[digest].source if digest in known else "given by the user",
+            }
+        )
+    return out
 
 
 def make_examples(
