@@ -86,16 +86,23 @@ def train_embedded(
     """Train the default transcriber's networks from nothing.
 
     Composes and plays random music with several soundfonts, trains two networks on it, calibrates the probabilities
-    with another soundfont, and writes ONNX weights with a file that says where they come from. About two hours on
-    two cores, 5 GB of disk and 6 GB of memory; needs the extra `train`. What is made on the way lies in OUT/work; a
+    with others, and writes ONNX weights with a file that says where they come from. Two to three hours
+    on two cores, 5 GB of disk and 6 GB of memory; needs the extra `train`. What is made on the way lies in OUT/work; a
     run that was stopped goes on from there.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+    from d2midi_build.digests import sha256_file
     from d2midi_build.errors import UsageError
     from d2midi_build.train.embedded.fonts import SYSTEM_FOLDER, find
 
+    folders = [*(soundfonts or []), SYSTEM_FOLDER]
+    fonts = learn or find(folders, "training")
+    others = calibrate or find(folders, "calibration")
+    learned = {sha256_file(font) for font in fonts}
+    if both := [font for font in others if sha256_file(font) in learned]:
+        raise UsageError(f"{both[0]} is given to learn from and to calibrate with: use another one")
     try:
         import torch
 
@@ -106,11 +113,6 @@ def train_embedded(
         ) from error
     if device is Device.CUDA and not torch.cuda.is_available():
         raise UsageError("PyTorch finds no CUDA device here: use --device cpu")
-    folders = [*(soundfonts or []), SYSTEM_FOLDER]
-    fonts = learn or find(folders, "training")
-    others = calibrate or find(folders, "calibration")
-    if both := {font.resolve() for font in fonts} & {font.resolve() for font in others}:
-        raise UsageError(f"{both.pop()} is given to learn from and to calibrate with: use another one")
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with Progress(
@@ -139,6 +141,6 @@ def train_embedded(
     if as_json:
         typer.echo(json.dumps(said))
         return
-    typer.echo(f"{out}: {said['parameters']:,} weights, trained in {said['minutes']} min")
+    typer.echo(f"{out}: {said['parameters']:,} weights, {said['minutes_of_last_call']} min")
     for name, score in said["calibration_scores"].items():
         typer.echo(f"  {name} {score:.3f} (pieces it was calibrated on)")

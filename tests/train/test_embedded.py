@@ -210,9 +210,26 @@ def test_from_a_soundfont_to_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         *("examples", "everything", "drums", "noises", "descriptions", "notes"),
     }
     song = arrange(np.random.default_rng(3), 6.0)[0].notes
-    Embedded(tmp_path / "out").transcribe(
-        synthesise(song, 22_050), 22_050
-    )  # a bad network, but one that runs
+    # A bad network, but one that runs.
+    found = Embedded(tmp_path / "out").transcribe(synthesise(song, 22_050), 22_050)
+    assert set(found.origin) <= {"embedded"}
+
+
+def test_a_work_folder_is_used_for_what_it_was_begun_for(tmp_path: Path) -> None:
+    training._begin(tmp_path / "work", "[1000]")
+    training._begin(tmp_path / "work", "[1000]")
+    with pytest.raises(
+        UsageError, match=r"work was begun with other soundfonts, pieces or batches: give another"
+    ):
+        training._begin(tmp_path / "work", "[500]")
+
+
+def test_a_file_that_is_no_soundfont_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "bad.sf2").write_bytes(b"not a soundfont")
+    fonts_ = [default_soundfont()], [tmp_path / "bad.sf2"]
+    with pytest.raises(UsageError, match=r"bad\.sf2"):
+        training.train_embedded(tmp_path / "out", tmp_path / "out" / "work", *fonts_, lambda *_: None)
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_and_wrong_soundfonts_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +247,3 @@ def test_missing_and_wrong_soundfonts_are_named(tmp_path: Path, monkeypatch: pyt
 def test_no_soundfont_is_for_both_and_the_demo_s_is_for_neither() -> None:
     roles = {font.sha256: font.role for font in fonts.FONTS}
     assert len(roles) == len(fonts.FONTS) and sha256_file(default_soundfont()) not in roles
-
-
-def test_frames_are_short_enough_for_onsets() -> None:
-    assert FRAME_S < 0.025

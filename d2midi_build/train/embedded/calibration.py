@@ -1,4 +1,4 @@
-"""Probabilities and thresholds from pieces played with a soundfont the network was not trained on."""
+"""Probabilities and thresholds from pieces the networks were not trained on."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def describe_example(weights: Path, examples: Sequence[Path], seed: int, number:
     rng = np.random.default_rng((seed, number))
     if rng.random() < 0.5:
         example = transposed(example, int(rng.integers(-3, 4)))
-        colour = curve(rng, example.spectra.shape[2], 0.15).astype(np.float16)
+        colour = curve(rng, example.spectra.shape[2], _EQUALISER).astype(np.float16)
         example = replace(example, spectra=example.spectra + colour)
     Described.of(_ear(weights), example).save(path)
 

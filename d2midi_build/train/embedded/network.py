@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from d2midi_build.transcribers.embedded.decode import DRUM_NAMES, FRAMES_PER_STEP, INSTRUMENT_CLASSES
-from d2midi_build.transcribers.embedded.description import N_LONG, N_SHORT
+from d2midi_build.transcribers.embedded.description import n_columns
 from d2midi_build.transcribers.embedded.features import BINS_PER_SEMITONE, N_DRUM_BANDS, N_PITCHES
 
 _STEM: Final = 16
@@ -28,7 +28,7 @@ _HEADS: Final = 4
 _SLOTS: Final = 24
 _DROPOUT: Final = 0.25
 
-N_COLUMNS: Final = N_SHORT + N_LONG + 7 * _WIDTH + 3 * _WIDTH + 6 + 2
+N_COLUMNS: Final = n_columns(_WIDTH, _WIDTH)
 """Columns of a candidate's description."""
 
 _PITCH_CYCLES: Final = (12.0, 24.0, 48.0)

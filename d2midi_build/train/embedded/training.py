@@ -20,7 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from d2midi_build.digests import sha256_file
-from d2midi_build.errors import D2midiError
+from d2midi_build.errors import D2midiError, UsageError
+from d2midi_build.music.notes import Notes
+from d2midi_build.music.synthesis import synthesise
 from d2midi_build.train.embedded import N_BATCHES, N_CALIBRATION, N_DRUM_BATCHES, N_NOTE_BATCHES, N_PIECES
 from d2midi_build.train.embedded.calibration import calibrate
 from d2midi_build.train.embedded.crops import batches, drum_batches
@@ -30,7 +32,7 @@ from d2midi_build.train.embedded.fonts import FONTS
 from d2midi_build.train.embedded.network import Heard, Judged, Network, NoteNetwork
 from d2midi_build.transcribers.embedded import CALIBRATION, NOTE_WEIGHTS, WEIGHTS
 from d2midi_build.transcribers.embedded.decode import CHUNK_FRAMES, INSTRUMENT_CLASSES
-from d2midi_build.transcribers.embedded.features import N_BINS, N_DRUM_BANDS, N_PITCHES
+from d2midi_build.transcribers.embedded.features import N_BINS, N_DRUM_BANDS, N_PITCHES, RATE_HZ
 from d2midi_build.transcribers.embedded.model import Model
 
 TRAINING_SEED: Final = 20_261_121
@@ -85,7 +87,7 @@ def train_embedded(
     out : Path
         Folder for ``embedded.onnx``, ``notes.onnx``, ``calibration.json`` and ``provenance.json``.
     work : Path
-        Folder for examples (5 MB each, with what the first network hears in them) and checkpoints; a run
+        Folder for examples (2.6 MB each, with what the first network hears in them) and checkpoints; a run
         that was stopped goes on from there.
     fonts, calibration_fonts : sequence of Path
         General MIDI soundfonts to learn from, and others to calibrate with.
@@ -94,9 +96,22 @@ def train_embedded(
     -------
     dict
         What ``provenance.json`` says.
+
+    Raises
+    ------
+    UsageError
+        If a file is no soundfont, or ``work`` was begun with other settings.
     """
     started = time.monotonic()
+    soundfonts = _named(fonts, "training") + _named(calibration_fonts, "calibration")
     out.mkdir(parents=True, exist_ok=True)
+    asked = [
+        pieces,
+        calibration_pieces,
+        list(n_batches),
+        [[font["sha256"], font["role"]] for font in soundfonts],
+    ]
+    _begin(work, json.dumps(asked))
     files = make_examples(work / "training", TRAINING_SEED, pieces, fonts, workers, progress)
     folder = work / "calibration"
     held, known = (
@@ -115,13 +130,15 @@ def train_embedded(
     describing = functools.partial(describe_example, out / "embedded.onnx", files, NOTE_SEED)
     _made("descriptions", described_files, describing, workers, progress)
     described = [each for each in map(Described.load, described_files) if len(each.frame)]
-    judge = train_notes(described, work, n_batches.notes, device, progress)
+    judge = train_notes(described, folder, n_batches.notes, device, progress)
     export_notes(judge, out / "notes.onnx")
     calibration, scores = calibrate(Model(out / "embedded.onnx", out / "notes.onnx"), held, known)
     calibration.save(out / "calibration.json")
     said = {
         "made_by": "d2midi models train-embedded",
-        "data": "random arrangements (d2midi_build.synthetic.arrangement), see d2midi_build.train.embedded.data",
+        "data": "random arrangements (d2midi_build.synthetic.arrangement); for the second network also with "
+        "instruments of other sizes, and noise; for calibration also songs of d2midi_build.synthetic.band with seeds "
+        "of their own; see d2midi_build.train.embedded.data",
         "seeds": {
             "training": [TRAINING_SEED, pieces],
             "notes": [NOTE_SEED, pieces],
@@ -131,24 +148,37 @@ def train_embedded(
         },
         "batches": n_batches._asdict(),
         "parameters": sum(values.numel() for part in (network, judge) for values in part.parameters()),
-        "soundfonts": _named(fonts, "training") + _named(calibration_fonts, "calibration"),
+        "soundfonts": soundfonts,
+        "midi": [],
         "calibration_scores": scores,
         "weights": {
             name: sha256_file(out / name) for name in (WEIGHTS.name, NOTE_WEIGHTS.name, CALIBRATION.name)
         },
         "torch": torch.__version__,
         "device": device,
-        "minutes": round((time.monotonic() - started) / 60, 1),
+        "minutes_of_last_call": round((time.monotonic() - started) / 60, 1),
     }
     (out / "provenance.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     return said
 
 
+def _begin(work: Path, asked: str) -> None:
+    """Note what a work folder is for; what lies there is only used for the same."""
+    work.mkdir(parents=True, exist_ok=True)
+    settings = work / "settings.json"
+    if settings.exists() and settings.read_text(encoding="utf-8") != asked:
+        raise UsageError(
+            f"{work} was begun with other soundfonts, pieces or batches: give another --out, or remove that folder"
+        )
+    settings.write_text(asked, encoding="utf-8")
+
+
 def _named(fonts: Sequence[Path], role: str) -> list[dict[str, str]]:
-    """What provenance says of soundfonts."""
+    """What provenance says of soundfonts, each of which can be played."""
     known = {font.sha256: font for font in FONTS}
     out = []
     for font in fonts:
+        synthesise(Notes.create(np.zeros(1), np.full(1, 0.1), 60, 100), RATE_HZ, soundfont=font)
         digest = sha256_file(font)
         out.append(
             {
@@ -336,7 +366,7 @@ def _fit(
     kept: dict[str, Any] = {"part": part, "optimiser": optimiser, "schedule": schedule, "mean": mean}
     first = 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         for key, each in kept.items():
             each.load_state_dict(state[key])
         torch.set_rng_state(state["chance"])  # dropout on a GPU has its own, which is not kept

@@ -31,15 +31,15 @@ PROVENANCE: Final = _FOLDER / "provenance.json"
 
 
 def create(**options: Any) -> Embedded:
-    """The transcriber; it has no options."""
+    """The transcriber; ``folder`` is its only option."""
     return Embedded(**options)
 
 
 class Embedded(Transcriber):
     """Pitches, instruments and drums.
 
-    ``p_note`` and ``p_instrument`` are calibrated on synthetic music with a soundfont that neither the
-    training nor the tests use. ``velocity`` follows the level of each note among those of its
+    ``p_note`` is calibrated on synthetic music with a soundfont that neither the training nor the tests use,
+    ``p_instrument`` on that one and the training ones. ``velocity`` follows the level of each note among those of its
     instrument, the median being 80. Drums are written as 36, 38, 42, 45 or 49.
 
     Parameters

@@ -2,7 +2,8 @@
 
 `note_peaks` finds everything that might be a note, the second network judges it (`Candidates`), `Calibration` says
 how likely it is one and which instruments play it, `notes_of` keeps what is likelier than a threshold. The numbers of
-the calibration are fitted on a soundfont the networks were not trained on (``d2midi models train-embedded``).
+the calibration are fitted on a soundfont the networks were not trained on, those of instruments on the training ones
+too (``d2midi models train-embedded``).
 """
 
 from __future__ import annotations

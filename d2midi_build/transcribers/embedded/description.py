@@ -11,11 +11,13 @@ from d2midi_build.transcribers.embedded.decode import FRAMES_PER_STEP, Floats, P
 from d2midi_build.transcribers.embedded.features import BINS_PER_SEMITONE
 
 SEMITONES: Final = (-12, -5, 0, 7, 12, 19, 24, 28, 31, 34, 36, 38, 40, 42, 43)
-"""From the pitch to its overtones up to the twelfth, and two places where another note's would be."""
+"""The pitch, its overtones up to the twelfth, and three places where those of other notes would be."""
 
 _SHORT: Final = (-3, -1, 0, 1, 2, 3, 4, 6, 8, 12, 16, 24)
+"""Frames from the onset at which the spectra of the short window are taken."""
+
 _LONG: Final = (-8, 4, 8, 16)
-"""Frames from the onset at which the spectra of the short and the long window are taken."""
+"""The same of the long window."""
 
 _HEARD_STEPS: Final = (-1, 0, 1, 2, 3, 4, 5)
 _TIMBRE_STEPS: Final = (0, 1, 2)
@@ -24,6 +26,12 @@ _SOUNDING: Final = (2, 5, 10, 20, 40, 60)
 N_SHORT: Final = len(SEMITONES) * len(_SHORT)
 N_LONG: Final = len(SEMITONES) * len(_LONG) * BINS_PER_SEMITONE
 """The first `N_SHORT` columns are by frame and semitone, the next `N_LONG` by frame, semitone and bin."""
+
+
+def n_columns(heard: int, timbre: int) -> int:
+    """Columns of a description, given the widths of the first network's inner answers."""
+    inner = heard * len(_HEARD_STEPS) + timbre * len(_TIMBRE_STEPS)
+    return N_SHORT + N_LONG + inner + len(_SOUNDING) + 2
 
 
 def describe(found: Peaks, spectra: Floats, frame: Floats, heard: Floats, timbre: Floats) -> Floats:

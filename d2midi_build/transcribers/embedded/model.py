@@ -74,19 +74,19 @@ class Heard:
 
 @dataclass(frozen=True)
 class Chunk:
-    """What the first network heard in a part of a recording.
+    """What the first network heard in a part of the features it was given, whose frames are counted.
 
     Attributes
     ----------
     begin, core : int
-        The frame of the recording in which the peaks' frames begin, and the first it answers for.
+        The frame in which the peaks' frames begin, and the first it answers for.
     peaks : Peaks
     description : np.ndarray, shape (n, columns)
         Of each peak, by `describe`.
     level : np.ndarray, shape (n,)
         As in `Candidates`.
     drums : Hits
-        In half frames of the recording.
+        In half frames.
     frame : np.ndarray, shape (frames, pitches)
         How much sounds, from ``core`` on.
     """
@@ -170,7 +170,7 @@ class Model:
         for first in range(0, n_frames, _BLOCK_FRAMES):
             end = min(first + _BLOCK_FRAMES, n_frames)
             start, stop = max(0, first - _CONTEXT_FRAMES), min(end + _CONTEXT_FRAMES, n_frames)
-            sound = _resampled(audio, sample_rate_hz, start * HOP, stop * HOP) - np.float32(mean)
+            sound = _resampled(audio, sample_rate_hz, start * HOP, stop * HOP, mean)
             note, onset, times_s = self._pitch.activations(sound)
             seen = features(sound, note, onset, times_s, rms)
             for found, chunks in self.judged(seen, first - start, end - start):
@@ -232,9 +232,13 @@ def _mono(audio: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _resampled(
-    audio: npt.NDArray[np.float32], sample_rate_hz: int, start: int, stop: int
+    audio: npt.NDArray[np.float32],
+    sample_rate_hz: int,
+    start: int,
+    stop: int,
+    mean: float = 0.0,
 ) -> npt.NDArray[np.float32]:
-    """Samples ``start`` to ``stop`` at `RATE_HZ` of a recording at another rate."""
+    """Samples ``start`` to ``stop`` at `RATE_HZ` of a recording at another rate, less its mean."""
     import librosa
 
     # Whole seconds, where samples of both rates coincide, and one more on either side for the filter.
@@ -242,5 +246,5 @@ def _resampled(
     sound = _mono(np.asarray(audio[first_s * sample_rate_hz : last_s * sample_rate_hz], dtype=np.float32))
     if sample_rate_hz != RATE_HZ:
         sound = librosa.resample(sound, orig_sr=sample_rate_hz, target_sr=RATE_HZ)
-    sound = sound[start - first_s * RATE_HZ : stop - first_s * RATE_HZ]
+    sound = sound[start - first_s * RATE_HZ : stop - first_s * RATE_HZ] - np.float32(mean)
     return np.pad(sound, (0, stop - start - len(sound)))
