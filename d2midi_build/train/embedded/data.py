@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +32,25 @@ _TAPS: Final = 1024
 _MOST_BODY: Final = 5
 
 
+class Stored:
+    """A dataclass of arrays, kept in a file."""
+
+    def save(self, path: Path) -> None:
+        """Write it, whole or not at all."""
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        with partial.open("wb") as file:
+            np.savez(file, **vars(self))
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read one."""
+        with np.load(path) as stored:
+            return cls(**{name: stored[name] for name in stored.files})
+
+
 @dataclass(frozen=True)
-class Example:
+class Example(Stored):
     """What is kept of a piece: features (half precision) and notes.
 
     Attributes
@@ -51,19 +68,6 @@ class Example:
     drums: npt.NDArray[np.float16]
     notes: npt.NDArray[np.float32]
     hits: npt.NDArray[np.float32]
-
-    def save(self, path: Path) -> None:
-        """Write it, whole or not at all."""
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        with partial.open("wb") as file:
-            np.savez(file, **vars(self))
-        partial.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Example:
-        """Read one."""
-        with np.load(path) as stored:
-            return cls(**{name: stored[name] for name in stored.files})
 
     @classmethod
     def load_drums(cls, path: Path) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from d2midi_build.train.embedded.crops import curve, transposed
-from d2midi_build.train.embedded.data import Example
+from d2midi_build.train.embedded.data import Example, Stored
 from d2midi_build.transcribers.embedded.decode import INSTRUMENT_CLASSES
 from d2midi_build.transcribers.embedded.description import N_LONG, N_SHORT, SEMITONES
 from d2midi_build.transcribers.embedded.features import BINS_PER_SEMITONE, FRAME_S, LOWEST_PITCH
@@ -32,7 +31,7 @@ Batch = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Described:
+class Described(Stored):
     """The candidates of an example, rows of equal length.
 
     Attributes
@@ -63,19 +62,6 @@ class Described:
         onsets = example.onsets()
         right = matched(frame * FRAME_S, pitch, strength, onsets[:, 0], onsets[:, 1])
         return cls(description, frame, pitch, right, played(example.notes, frame, pitch))
-
-    def save(self, path: Path) -> None:
-        """Write it, whole or not at all."""
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        with partial.open("wb") as file:
-            np.savez(file, **vars(self))
-        partial.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Described:
-        """Read one."""
-        with np.load(path) as stored:
-            return cls(**{name: stored[name] for name in stored.files})
 
 
 def describe_example(weights: Path, examples: Sequence[Path], seed: int, number: int, path: Path) -> None:
