@@ -106,7 +106,8 @@ def train_embedded(
     try:
         import torch
 
-        from d2midi_build.train.embedded.training import Batches, train_embedded
+        from d2midi_build.train.embedded.fitting import Batches
+        from d2midi_build.train.embedded.training import train_embedded
     except ImportError as error:
         raise UsageError(
             f"training needs the extra `train` ({error.name} is missing): uv sync --extra train"

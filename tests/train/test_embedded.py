@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import d2midi_build.train.embedded.fitting as fitting  # noqa: E402
 import d2midi_build.train.embedded.training as training  # noqa: E402
 from d2midi_build.digests import sha256_file  # noqa: E402
 from d2midi_build.errors import UsageError  # noqa: E402
@@ -149,9 +150,9 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     examples: list[Path], described: list[Described], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.set_num_threads(1)
-    monkeypatch.setattr(training, "_SAVE_EVERY", 1)
+    monkeypatch.setattr(fitting, "_SAVE_EVERY", 1)
     for size in ("_BATCH", "_DRUM_BATCH", "_NOTE_BATCH"):
-        monkeypatch.setattr(training, size, 1)
+        monkeypatch.setattr(fitting, size, 1)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     stops = ["everything", "drums", "notes"]
@@ -161,9 +162,9 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
             stops.pop(0)
             raise _StoppedError
 
-    def run(folder: Path, progress: training.Progress) -> list[torch.nn.Module]:
-        first = training.train(examples, folder, training.Batches(2, 2, 2), "cpu", progress)
-        return [first, training.train_notes(described, folder, 2, "cpu", progress)]
+    def run(folder: Path, progress: fitting.Progress) -> list[torch.nn.Module]:
+        first = fitting.train(examples, folder, fitting.Batches(2, 2, 2), "cpu", progress)
+        return [first, fitting.train_notes(described, folder, 2, "cpu", progress)]
 
     whole = run(tmp_path / "a", lambda *_: None)
     for _ in range(3):
@@ -192,7 +193,7 @@ def test_absent_rows_change_nothing(described: list[Described]) -> None:
 @pytest.mark.slow
 def test_from_a_soundfont_to_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for size in ("_BATCH", "_DRUM_BATCH", "_NOTE_BATCH"):
-        monkeypatch.setattr(training, size, 1)
+        monkeypatch.setattr(fitting, size, 1)
     told: list[str] = []
     said = training.train_embedded(
         tmp_path / "out",
@@ -202,7 +203,7 @@ def test_from_a_soundfont_to_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         lambda what, done, total: told.append(what),
         pieces=2,
         calibration_pieces=2,
-        n_batches=training.Batches(2, 2, 2),
+        n_batches=fitting.Batches(2, 2, 2),
     )
     assert said == json.loads((tmp_path / "out" / "provenance.json").read_text(encoding="utf-8"))
     assert said["soundfonts"][0]["sha256"] == sha256_file(default_soundfont())

@@ -1,7 +1,8 @@
 """Training of the embedded transcriber.
 
 ``data`` makes examples, ``crops`` and ``described`` draw from them what the two networks of ``network`` learn from,
-``training`` runs everything, ``calibration`` makes probabilities of what they say.
+``fitting`` fits them, ``calibration`` makes probabilities of what they say, and
+``training`` runs it all.
 """
 
 from typing import Final

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from d2midi_build.transcribers.embedded.decode import DRUM_NAMES, FRAMES_PER_STEP, INSTRUMENT_CLASSES
+from d2midi_build.transcribers.embedded.decode import (
+    CHUNK_FRAMES,
+    DRUM_NAMES,
+    FRAMES_PER_STEP,
+    INSTRUMENT_CLASSES,
+)
 from d2midi_build.transcribers.embedded.description import n_columns
-from d2midi_build.transcribers.embedded.features import BINS_PER_SEMITONE, N_DRUM_BANDS, N_PITCHES
+from d2midi_build.transcribers.embedded.features import BINS_PER_SEMITONE, N_BINS, N_DRUM_BANDS, N_PITCHES
 
 _STEM: Final = 16
 _WIDTH: Final = 40
@@ -315,3 +322,58 @@ class Judged(nn.Module):
         """Shapes (n,) and (n, 12)."""
         p = self.network(description[None], time_s[None], pitch[None])[0].sigmoid()
         return p[:, 0], p[:, 1:]
+
+
+def export(network: Network, path: Path) -> None:
+    """Write the first network for inputs of one chunk as ONNX."""
+    shapes = [
+        (1, 2, CHUNK_FRAMES, N_BINS),
+        (1, 2, CHUNK_FRAMES, N_PITCHES),
+        (1, 2 * CHUNK_FRAMES, N_DRUM_BANDS),
+    ]
+    _export(
+        Heard(network),
+        tuple(torch.zeros(shape) for shape in shapes),
+        path,
+        ["spectra", "activations", "drums"],
+        ["onset", "frame", "hits", "heard", "timbre"],
+        {},
+    )
+
+
+def export_notes(network: NoteNetwork, path: Path) -> None:
+    """Write the second network for any number of candidates as ONNX."""
+    inputs = ["description", "time_s", "pitch"]
+    _export(
+        Judged(network),
+        (torch.zeros(5, len(network.mean)), torch.zeros(5), torch.zeros(5)),
+        path,
+        inputs,
+        ["likely", "instruments"],
+        {name: {0: "candidates"} for name in (*inputs, "likely", "instruments")},
+    )
+
+
+def _export(
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    path: Path,
+    input_names: list[str],
+    output_names: list[str],
+    dynamic_axes: dict[str, dict[int, str]],
+) -> None:
+    partial = path.with_suffix(".partial")
+    with warnings.catch_warnings():
+        # The exporter that PyTorch now prefers needs onnxscript; this one says so, and that it folds no constants.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module.eval(),
+            inputs,
+            partial,
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_axes=dynamic_axes,
+            dynamo=False,
+            opset_version=17,
+        )
+    partial.replace(path)
