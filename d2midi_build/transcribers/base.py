@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -83,3 +84,15 @@ def transcriber_names() -> list[str]:
 
     modules = (module.name for module in pkgutil.iter_modules(package.__path__))
     return sorted(module.replace("_", "-") for module in modules if module != "base")
+
+
+def one_thread_session(model: Path) -> Any:
+    """An ``onnxruntime.InferenceSession`` that computes in one thread.
+
+    Workers are the parallelism, and so sums come out in the same order everywhere.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])

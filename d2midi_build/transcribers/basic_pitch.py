@@ -23,7 +23,7 @@ from d2midi_build.errors import UsageError
 from d2midi_build.music.audio import checked
 from d2midi_build.music.instruments import PIANO
 from d2midi_build.music.notes import Notes
-from d2midi_build.transcribers.base import Transcriber
+from d2midi_build.transcribers.base import Transcriber, one_thread_session
 
 _OVERLAP_FRAMES: Final = 30
 """Overlap of the model's windows, as basic_pitch.inference.run_inference has it."""
@@ -118,20 +118,12 @@ class PitchModel:
     """The ONNX model and basic-pitch's own functions around it; reading it takes 3-6 s of CPU."""
 
     def __init__(self) -> None:
-        import onnxruntime
-
         with _known_noise_silenced():
             import basic_pitch.inference as inference
             import basic_pitch.note_creation as note_creation
         self._inference: ModuleType = inference
         self._note_creation: ModuleType = note_creation
-        options = onnxruntime.SessionOptions()
-        # One thread: workers are the parallelism, and sums come out in the same order everywhere.
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            str(model_file()), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = one_thread_session(model_file())
 
     def events(
         self, mono: npt.NDArray[np.float32], sample_rate_hz: int, settings: Settings

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from d2midi_build.transcribers.base import one_thread_session
 from d2midi_build.transcribers.basic_pitch import PitchModel
 from d2midi_build.transcribers.embedded.decode import (
     CHUNK_FRAMES,
@@ -110,7 +111,7 @@ class Ear:
     """
 
     def __init__(self, weights: Path) -> None:
-        self._session = _session(weights)
+        self._session = one_thread_session(weights)
 
     def chunks(self, seen: Features, first: int, end: int) -> Iterator[Chunk]:
         """What is heard in frames ``first`` to ``end``, in parts of at most `CORE_FRAMES`."""
@@ -157,7 +158,7 @@ class Model:
 
     def __init__(self, weights: Path, note_weights: Path) -> None:
         self._ear = Ear(weights)
-        self._judge = _session(note_weights)
+        self._judge = one_thread_session(note_weights)
         self._pitch = PitchModel()
 
     def hear(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Heard | None:
@@ -206,15 +207,6 @@ class Model:
                 )
             level = np.concatenate([chunk.level for chunk in chunks])
             yield Candidates(frame, pitch, level, likely, instruments), chunks
-
-
-def _session(weights: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    # One thread: workers are the parallelism, and sums come out in the same order everywhere.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
 
 
 def level(audio: npt.NDArray[np.float32]) -> tuple[float, float]:
