@@ -17,11 +17,13 @@ from typing import Any
 
 from d2midi_build.engine.base import Job
 from d2midi_build.errors import UsageError
+from d2midi_build.groups.repeats import dropped
 from d2midi_build.ledger import Record
 from d2midi_build.recipe import Recipe
+from d2midi_build.screening.criteria import Decision, decide
+from d2midi_build.screening.verdicts import Judgement, Verdicts
 from d2midi_build.sources.lists import Source
 from d2midi_build.stages.base import NAMES, stage
-from d2midi_build.stages.filter import Decision, decide
 from d2midi_build.workspace import Workspace
 
 Ask = Callable[[Job], Record | None]
@@ -52,9 +54,14 @@ class TakeNode:
     start_s: float
     end_s: float
     scores: dict[str, Any]
-    decision: Decision
+    judgement: Judgement
     video: dict[str, Any]
     records: dict[str, Record] = field(default_factory=dict)
+
+    @property
+    def decision(self) -> Decision:
+        """What screening, people and the recipe's rule for repeats come to."""
+        return self.judgement.decision
 
     @property
     def complete(self) -> bool:
@@ -93,7 +100,7 @@ class Flow:
     Parameters
     ----------
     workspace : Workspace
-        Tells where artefacts lie; nothing is read or written.
+        Tells where artefacts lie, what people decided, and which takes repeat others; the last two are read once.
     recipe : Recipe
         What to do.
 
@@ -106,6 +113,8 @@ class Flow:
     def __init__(self, workspace: Workspace, recipe: Recipe) -> None:
         self._workspace = workspace
         self._recipe = recipe
+        self.verdicts = Verdicts(workspace.verdicts_path)
+        self._repeats = dropped(workspace, recipe)
         for described in map(stage, NAMES):
             try:
                 described.models(described.params(recipe))
@@ -153,18 +162,17 @@ class Flow:
         )
         if node.filter is not None and node.filter.status == "done":
             node.takes = [
-                TakeNode(
-                    take_id=f"{facts['video_id']}_{round(scores['start_s'] * 1000):08d}",
-                    video_id=facts["video_id"],
-                    start_s=scores["start_s"],
-                    end_s=scores["end_s"],
-                    scores=scores,
-                    decision=decide(scores, self._recipe),
-                    video=video | {"sha256": facts["sha256"]},
-                )
+                self._take(facts["video_id"], scores, video | {"sha256": facts["sha256"]})
                 for scores in node.filter.facts["takes"]
             ]
         return node
+
+    def _take(self, video_id: str, scores: dict[str, Any], video: dict[str, Any]) -> TakeNode:
+        take_id = f"{video_id}_{round(scores['start_s'] * 1000):08d}"
+        judgement = Judgement(
+            decide(scores, self._recipe), self.verdicts.of(take_id, video_id), self._repeats.get(take_id, "")
+        )
+        return TakeNode(take_id, video_id, scores["start_s"], scores["end_s"], scores, judgement, video)
 
     def take(self, node: TakeNode, ask: Ask) -> None:
         """Walk what follows from a take: its clip, stems, notes, frames and windows."""

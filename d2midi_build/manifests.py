@@ -19,16 +19,20 @@ from d2midi_build import clock, tables
 from d2midi_build.digests import sha256_data
 from d2midi_build.errors import WorkspaceError
 from d2midi_build.flow import EntryNode, SourceNode, TakeNode
+from d2midi_build.groups import membership, repeats
 from d2midi_build.ledger import Record
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source
+from d2midi_build.stages.filter import SCORES
 from d2midi_build.stages.resample import FACTS as CLIP_FACTS
 from d2midi_build.stages.transcribe import decide as transcription_decision
 from d2midi_build.workspace import Workspace
 
-NAMES = ("sources", "videos", "takes", "clips", "stems", "notes", "beats", "windows")
+NAMES = (
+    "sources", "videos", "takes", "groups", "repeats", "clips", "stems", "notes", "beats", "windows",
+)  # fmt: skip
 
-_VERSION = 2
+_VERSION = 3
 """Raised whenever the same records would give other rows."""
 
 _FOR_PEOPLE = ("at", "cpu_s", "wall_s", "traceback")
@@ -81,13 +85,21 @@ def remembered(workspace: Workspace) -> tuple[list[Source], Recipe]:
 
 
 def publish(workspace: Workspace, sources: Sequence[SourceNode], recipe: Recipe) -> None:
-    """Bring manifests and view folders up to date."""
+    """Bring manifests and view folders up to date; what is new is compared with everything else for repeats."""
+    grouped = members(workspace, sources)
+    pairs = repeats.update(workspace.repeats_path, grouped).pairs
     found = sorted(records(sources), key=lambda record: (record.stage, record.item, record.key))
     state = sha256_data(
         [
             _VERSION,
             recipe.model_dump(mode="json", exclude={"run"}),
             [asdict(node.source) | {"path": ""} for node in sources],
+            [
+                asdict(take.judgement)
+                for take in takes(sources)
+                if take.judgement.verdict or take.judgement.repeats
+            ],
+            [asdict(pair) for pair in pairs],
             [
                 {name: value for name, value in vars(record).items() if name not in _FOR_PEOPLE}
                 for record in found
@@ -97,7 +109,13 @@ def publish(workspace: Workspace, sources: Sequence[SourceNode], recipe: Recipe)
     for name in NAMES:
         path = workspace.manifests / f"{name}.parquet"
         if tables.metadata(path).get("d2midi_state") != state:
-            tables.write(path, _table(name, workspace, sources, recipe), {"d2midi_state": state})
+            if name == "groups":
+                table = tables.from_rows(name, membership.groups(grouped, pairs))
+            elif name == "repeats":
+                table = tables.from_rows(name, map(asdict, pairs))
+            else:
+                table = _table(name, workspace, sources, recipe)
+            tables.write(path, table, {"d2midi_state": state})
     workspace.publish(views(workspace, sources))
 
 
@@ -129,6 +147,33 @@ def takes(sources: Iterable[SourceNode]) -> Iterator[TakeNode]:
     """Every take once."""
     for entry in videos(sources):
         yield from entry.takes
+
+
+def members(workspace: Workspace, sources: Iterable[SourceNode]) -> list[membership.Member]:
+    """The takes that grouping looks at: those that may become clips, whatever the rule for repeats says."""
+    found = []
+    for entry in videos(sources):
+        for take in entry.takes:
+            decision = take.judgement.by_itself
+            if decision.status == "reject" or entry.filter is None or entry.crawl is None:
+                continue
+            source, info = entry.entry.source, entry.crawl.facts["info"]
+            found.append(
+                membership.Member(
+                    take_id=take.take_id,
+                    video_id=take.video_id,
+                    start_s=take.start_s,
+                    end_s=take.end_s,
+                    performer=source.performer,
+                    channel=info["channel"] or info["uploader"],
+                    music=source.music,
+                    url=entry.entry.url,
+                    status=decision.status,
+                    features=_artefact(workspace, entry.filter),
+                    key=f"{entry.filter.key} {take.start_s} {take.end_s}",
+                )
+            )
+    return found
 
 
 def views(workspace: Workspace, sources: Sequence[SourceNode]) -> dict[str, Path]:
@@ -228,7 +273,7 @@ def _video_row(entry: EntryNode) -> dict[str, Any]:
 
 
 def _take_row(entry: EntryNode, take: TakeNode) -> dict[str, Any]:
-    scores = take.scores
+    scores, verdict = take.scores, take.judgement.verdict
     return {
         "take_id": take.take_id,
         "video_id": take.video_id,
@@ -238,19 +283,11 @@ def _take_row(entry: EntryNode, take: TakeNode) -> dict[str, Any]:
         "status": take.decision.status,
         "reasons": list(take.decision.reasons),
         "explanation": take.decision.explanation,
-        **{
-            name: scores[name]
-            for name in (
-                "n_samples",
-                "nobody_share",
-                "several_share",
-                "person_height",
-                "change",
-                "loudness_db",
-                "silent_share",
-                "clipped_share",
-            )
-        },
+        "automatic_status": take.judgement.automatic.status,
+        "decided_by": verdict.by if verdict else "",
+        "decided_at": verdict.at if verdict else "",
+        "decided_why": verdict.why if verdict else "",
+        **{name: scores[name] for name in SCORES},
         **_provenance(entry.filter),
         "time_base": _VIDEO_TIME,
     }

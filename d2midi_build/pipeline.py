@@ -28,6 +28,7 @@ from d2midi_build.engine.base import Engine, Event, Finished, Job
 from d2midi_build.engine.local import LocalEngine
 from d2midi_build.errors import UsageError, WorkspaceError
 from d2midi_build.flow import Entry, Flow, SourceNode, TakeNode
+from d2midi_build.groups import repeats
 from d2midi_build.ledger import Ledger, Record
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source
@@ -165,16 +166,65 @@ def build(
         with Ledger(workspace.ledger_path, writable=True) as ledger:
             if workers is not None:
                 recipe = recipe.with_field("run.workers", workers)
-            run = _Run(
-                workspace, ledger, recipe, sources, selection, listener or Silent(), make_engine or _local
-            )
-            try:
-                run.go()
-            finally:
-                run.stop()
-                nodes = run.nodes()
-                manifests.publish(workspace, nodes, recipe)
-    return Summary(run.ran, run.waiting, time.monotonic() - started, nodes)
+            ran: dict[str, dict[str, int]] = {}
+            for part in _parts(selection, recipe):
+                run = _Run(
+                    workspace, ledger, recipe, sources, part, listener or Silent(), make_engine or _local, ran
+                )
+                try:
+                    run.go()
+                finally:
+                    run.stop()
+                    nodes = state_of(sources, run.flow, ledger, workspace)
+                    manifests.publish(workspace, nodes, recipe)
+                if recipe.groups.repeats == "forbid":
+                    _no_repeats(workspace, nodes)
+    return Summary(ran, run.waiting, time.monotonic() - started, nodes)
+
+
+def state(workspace: Workspace) -> list[SourceNode]:
+    """How far everything that a workspace was last built from has come.
+
+    Raises
+    ------
+    WorkspaceError
+        If nothing was built in it.
+    """
+    sources, recipe = manifests.remembered(workspace)
+    return state_of(sources, Flow(workspace, recipe), Ledger(workspace.ledger_path), workspace)
+
+
+def state_of(sources: Sequence[Source], flow: Flow, ledger: Ledger, workspace: Workspace) -> list[SourceNode]:
+    """How far sources have come, as the ledger has it: also those that a run did not come to."""
+
+    def found(job: Job) -> Record | None:
+        record = ledger.find(job.stage, job.item, job.key)
+        held = record is not None and Selection().counts(record, workspace)
+        return record if held else None
+
+    return [flow.source(source, found) for source in sources]
+
+
+def _parts(selection: Selection, recipe: Recipe) -> Iterator[Selection]:
+    """The runs of a build: where repeats do not simply stay, all takes are screened before any goes on."""
+    first = NAMES[: NAMES.index("resample")]
+    parts = [NAMES] if recipe.groups.repeats == "group" else [first, NAMES[len(first) :]]
+    for part in parts:
+        if stages := [name for name in part if name in selection.stages]:
+            yield replace(selection, stages=stages, refresh=[name for name in selection.refresh if name in part])
+
+
+def _no_repeats(workspace: Workspace, nodes: Sequence[SourceNode]) -> None:
+    grouped = manifests.members(workspace, nodes)
+    out = repeats.left_out(grouped, repeats.load(workspace.repeats_path).pairs)
+    if out:
+        listed = ", ".join(f"{take} repeats {other}" for take, other in sorted(out.items())[:10])
+        raise UsageError(
+            f"{len(out)} takes repeat the music or the picture of another, and groups.repeats is forbid: "
+            f"{listed}{', ...' if len(out) > 10 else ''}. Tables groups and repeats say why. Take videos off the list, "
+            "turn takes away with `d2midi screen decide TAKE --reject --why ...`, or set groups.repeats to drop or "
+            "group. Nothing done is lost."
+        )
 
 
 @contextmanager
@@ -203,10 +253,11 @@ class _Run:
         selection: Selection,
         listener: Listener,
         make_engine: Callable[[Workspace, Recipe], Engine],
+        ran: dict[str, dict[str, int]],
     ) -> None:
         self._workspace, self._ledger, self._recipe = workspace, ledger, recipe
         self._sources, self._selection, self._listener = sources, selection, listener
-        self._flow = Flow(workspace, recipe)
+        self.flow = Flow(workspace, recipe)
         self._make_engine = make_engine
         self._engine: Engine | None = None
         # The order of starts never reaches a result, so any seed will do.
@@ -216,7 +267,7 @@ class _Run:
         self._fresh: set[_Place] = set()
         self._walking: tuple[str, Callable[[], None]] = ("", lambda: None)
         self._space_checked = 0.0
-        self.ran: dict[str, dict[str, int]] = {}
+        self._ran = ran
         self.waiting = 0
 
     def go(self) -> None:
@@ -244,35 +295,25 @@ class _Run:
             self._engine.close()
         self._workspace.clear_tmp()
 
-    def nodes(self) -> list[SourceNode]:
-        """The state of every source, as the ledger has it: also of what this run did not come to."""
-
-        def found(job: Job) -> Record | None:
-            record = self._ledger.find(job.stage, job.item, job.key)
-            held = record is not None and Selection().counts(record, self._workspace)
-            return record if held else None
-
-        return [self._flow.source(source, found) for source in self._sources]
-
     # A finished job makes only the part of the graph that waited for it be walked again: a source, a video
     # or a take. Each walk is named, so that one that waits for two jobs is not walked twice for each.
 
     def _walk_source(self, source: Source) -> None:
         self._walking = (f"source {source.source_id}", lambda: self._walk_source(source))
-        _, entries = self._flow.entries(source, self._ask)
+        _, entries = self.flow.entries(source, self._ask)
         for entry in entries:
             self._walk_entry(entry)
 
     def _walk_entry(self, entry: Entry) -> None:
         name = f"entry {entry.source.source_id} {entry.item}"
         self._walking = (name, lambda: self._walk_entry(entry))
-        node = self._flow.entry(entry, self._ask)
+        node = self.flow.entry(entry, self._ask)
         for take in node.takes:
             self._walk_take(name, take)
 
     def _walk_take(self, entry: str, take: TakeNode) -> None:
         self._walking = (f"{entry} {take.take_id}", lambda: self._walk_take(entry, take))
-        self._flow.take(take, self._ask)
+        self.flow.take(take, self._ask)
 
     def _ask(self, job: Job) -> Record | None:
         place = (job.stage, job.item, job.key)
@@ -341,7 +382,7 @@ class _Run:
             shutil.rmtree(job.scratch, ignore_errors=True)
         place = (job.stage, job.item, job.key)
         self._fresh.add(place)
-        counts = self.ran.setdefault(job.stage, {})
+        counts = self._ran.setdefault(job.stage, {})
         counts[outcome.status] = counts.get(outcome.status, 0) + 1
         self._listener.finished(job, record)
         for walk in self._pending.pop(place).values():

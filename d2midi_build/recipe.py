@@ -87,9 +87,10 @@ class FilterRecipe(_Section):
         0.5, ge=0, le=1, description="Share of samples without a person: reject above."
     )
     nobody_review: float = Field(0.2, ge=0, le=1, description="The same share: review above.")
-    still_below: float = Field(
-        0.15, ge=0, description="Median change between samples in grey levels: a still picture below."
+    still_reject: float = Field(
+        0.15, ge=0, description="Median change between samples in grey levels: reject below, a still picture."
     )
+    still_review: float = Field(0.5, ge=0, description="The same change: review below.")
     silent_below_db: float = Field(
         -50.0, le=0, description="Loudness in dBFS under which a 0.1 s block is silent."
     )
@@ -163,6 +164,17 @@ class BeatsRecipe(_Section):
     )
 
 
+class GroupsRecipe(_Section):
+    """Takes that share music, performer or video. They are always told (table ``groups``), so that no split parts
+    them."""
+
+    repeats: Literal["group", "drop", "forbid"] = Field(
+        "group",
+        description="Music or picture that comes again in another video: keep all and tell the groups, or keep the "
+        "best video of each group, or stop the build before clips are made and tell what repeats.",
+    )
+
+
 class WindowRecipe(_Section):
     """Views of clips (section 3.4)."""
 
@@ -190,6 +202,7 @@ class Recipe(_Section):
     transcribe: TranscribeRecipe = TranscribeRecipe()
     basic_pitch: BasicPitchRecipe = BasicPitchRecipe()
     beats: BeatsRecipe = BeatsRecipe()
+    groups: GroupsRecipe = GroupsRecipe()
     window: WindowRecipe = WindowRecipe()
     run: RunRecipe = RunRecipe()
 

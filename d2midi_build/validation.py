@@ -53,6 +53,7 @@ def validate(workspace: Workspace, *, deep: bool = False) -> list[Problem]:
         return problems
     problems += _missing_parents(found)
     problems += _counts(found)
+    problems += _groups(found["groups"], found["clips"])
     problems += _clips(found["clips"])
     problems += _notes(found["notes"], found["clips"])
     problems += _beats(found["beats"], found["clips"])
@@ -73,16 +74,20 @@ def _repeated_keys(name: str, table: pa.Table) -> Iterator[Problem]:
 
 
 def _missing_parents(found: dict[str, pa.Table]) -> Iterator[Problem]:
-    for child, parent, column in (
-        ("videos", "sources", "source_id"),
-        ("takes", "videos", "video_id"),
-        ("clips", "takes", "take_id"),
-        ("stems", "clips", "clip_id"),
-        ("notes", "clips", "clip_id"),
-        ("beats", "clips", "clip_id"),
-        ("windows", "clips", "clip_id"),
+    for child, parent, column, key in (
+        ("videos", "sources", "source_id", "source_id"),
+        ("takes", "videos", "video_id", "video_id"),
+        ("groups", "takes", "take_id", "take_id"),
+        ("groups", "takes", "group_id", "take_id"),
+        ("repeats", "takes", "first", "take_id"),
+        ("repeats", "takes", "second", "take_id"),
+        ("clips", "takes", "take_id", "take_id"),
+        ("stems", "clips", "clip_id", "clip_id"),
+        ("notes", "clips", "clip_id", "clip_id"),
+        ("beats", "clips", "clip_id", "clip_id"),
+        ("windows", "clips", "clip_id", "clip_id"),
     ):
-        known = set(found[parent].column(column).to_pylist())
+        known = set(found[parent].column(key).to_pylist())
         for value in sorted(set(pc.unique(found[child].column(column)).to_pylist()) - known):
             yield Problem(child, value, f"{column} is not in table {parent}")
 
@@ -100,6 +105,23 @@ def _counts(found: dict[str, pa.Table]) -> Iterator[Problem]:
             said, name = row[f"n_{child}"] or 0, row[column]
             if said != there[name]:
                 yield Problem(parent, name, f"n_{child} is {said}, table {child} has {there[name]}")
+
+
+def _groups(groups: pa.Table, clips: pa.Table) -> Iterator[Problem]:
+    """Sizes, that a split parts no group, and that every clip can be put into a split."""
+    rows = groups.select(["take_id", "kind", "group_id", "n_takes"]).to_pylist()
+    sizes = Counter((row["kind"], row["group_id"]) for row in rows)
+    split = {row["take_id"]: row["group_id"] for row in rows if row["kind"] == "split"}
+    for row in rows:
+        name, there = f"{row['take_id']}/{row['kind']}", sizes[row["kind"], row["group_id"]]
+        if row["n_takes"] != there:
+            yield Problem("groups", name, f"n_takes is {row['n_takes']}, the group has {there}")
+        if split.get(row["take_id"]) != split.get(row["group_id"]):
+            yield Problem(
+                "groups", name, f"kind split parts it from {row['group_id']}, the first of its group"
+            )
+    for clip_id in sorted(set(clips.column("clip_id").to_pylist()) - set(split)):
+        yield Problem("groups", clip_id, "the clip is in no group of kind split")
 
 
 def _clips(clips: pa.Table) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
     WORKSPACE/
       recipe.toml, sources.json      what the last build was asked for
       ledger/                        what is done: ledger.jsonl, the lock, worker logs
+      overlays/                      what people decided: screening.jsonl
       store/<stage>/<item>/<key>/    what a stage made: written elsewhere, moved here, named by the ledger
       partial/                       downloads that can be resumed
       tmp/                           items in flight; emptied when a build starts
@@ -46,6 +47,8 @@ class Workspace:
         self.sources_path = root / "sources.json"
         self.ledger_path = root / "ledger" / "ledger.jsonl"
         self.logs = root / "ledger" / "logs"
+        self.repeats_path = root / "ledger" / "repeats.json"
+        self.verdicts_path = root / "overlays" / "screening.jsonl"
         self.manifests = root / "manifests"
         self._lock_path = root / "ledger" / "lock"
 

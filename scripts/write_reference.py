@@ -83,7 +83,7 @@ def runs_again(field: str) -> str:
     if readers:
         return ", ".join(readers)
     # Screening's thresholds are held against stored scores; the rest says how, not what.
-    thresholds = field.startswith("filter.") or field == "transcribe.vocals_review_above"
+    thresholds = field.startswith(("filter.", "groups.")) or field == "transcribe.vocals_review_above"
     return "verdicts" if thresholds else "nothing"
 
 

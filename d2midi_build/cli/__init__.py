@@ -19,6 +19,7 @@ from d2midi_build.cli import (
     preview,
     recipe,
     retry,
+    screen,
     sources,
     stages,
     status,
@@ -41,6 +42,7 @@ _MAIN, _STAGES, _CARE = "The main job", "One stage at a time", "Looking after a 
 app.command("build", rich_help_panel=_MAIN)(build.build)
 app.command("demo", rich_help_panel=_MAIN)(demo.demo)
 app.command("status", rich_help_panel=_MAIN)(status.status)
+app.add_typer(screen.app, name="screen", rich_help_panel=_MAIN)
 app.command("preview", rich_help_panel=_MAIN)(preview.preview)
 app.command("export", rich_help_panel=_MAIN)(export.export)
 app.add_typer(recipe.app, name="recipe", rich_help_panel=_MAIN)

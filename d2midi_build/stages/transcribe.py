@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from d2midi_build import clock, tables
 from d2midi_build.recipe import BasicPitchRecipe, Recipe
+from d2midi_build.screening.criteria import Decision
 from d2midi_build.stages.base import Made, Stage, Work
-from d2midi_build.stages.filter import Decision
 
 if TYPE_CHECKING:
     from d2midi_build.music.notes import Notes

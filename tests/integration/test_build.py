@@ -185,8 +185,9 @@ def test_a_changed_field_re_runs_only_the_stage_that_reads_it(
 ) -> None:
     other = _other(recipe, name)
     if other is None:
-        other = {"filter.review": "keep", "crawl.proxy": "http://x:1", "crawl.cookies_from_browser": "firefox",
-                 "crawl.cookies": "/cookies", "crawl.rate_limit_bytes_s": 1000}[name]  # fmt: skip
+        other = {"filter.review": "keep", "groups.repeats": "drop", "crawl.proxy": "http://x:1",
+                 "crawl.cookies_from_browser": "firefox", "crawl.cookies": "/cookies",
+                 "crawl.rate_limit_bytes_s": 1000}[name]  # fmt: skip
     workspace = Workspace.open(built[0])
     ledger, (sources, _) = Ledger(workspace.ledger_path), remembered(workspace)
     missing = set()

@@ -77,6 +77,38 @@ def test_beats_out_of_order(workspace: Path) -> None:
     assert one(workspace).what == f"{rows[0]['time_s']} s is not after the beat before it"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [({"n_takes": 7}, "n_takes is 7, the group has"), ({"group_id": ""}, "group_id is not in table")],
+)
+def test_a_group_that_is_none(workspace: Path, wrong: Row, words: str) -> None:
+    change(workspace, "groups", lambda rows: rows[0].update(wrong))
+    assert words in "".join(problem.what for problem in validate(Workspace.open(workspace)))
+
+
+def test_a_split_that_parts_a_group(workspace: Path) -> None:
+    """Two takes of one music group must be of one split group too."""
+
+    def part(rows: list[Row]) -> None:
+        music = [row for row in rows if row["kind"] == "music"]
+        for row in music:
+            row.update(group_id=music[0]["take_id"], n_takes=len(music))
+
+    change(workspace, "groups", part)
+    problem = one(workspace)
+    assert problem.where == "groups" and "kind split parts it from" in problem.what
+
+
+def test_a_clip_without_a_group(workspace: Path) -> None:
+    rows = change(
+        workspace, "groups", lambda rows: rows.remove(next(row for row in rows if row["kind"] == "split"))
+    )
+    assert "the clip is in no group of kind split" in "".join(
+        problem.what for problem in validate(Workspace.open(workspace))
+    )
+    assert rows
+
+
 def test_a_key_twice(workspace: Path) -> None:
     rows = change(workspace, "takes", lambda rows: rows.append(rows[0]))
     where = {(problem.where, problem.row, problem.what) for problem in validate(Workspace.open(workspace))}

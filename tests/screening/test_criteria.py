@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from d2midi_build.recipe import Recipe
-from d2midi_build.stages.filter import decide
+from d2midi_build.screening.criteria import decide
 
 GOOD = {
     "start_s": 0.0, "end_s": 30.0, "n_samples": 30, "nobody_share": 0.0, "several_share": 0.0, "person_height": 0.8,

@@ -1,0 +1,317 @@
+"""How good screening is on videos whose truth is known, and which thresholds would suit them.
+
+Intervals are Clopper and Pearson's (Biometrika 26, 1934), 95 %, and take rows for independent: rows of one source are
+not quite that, so read them with the number of sources. Thresholds are also tried on sources that they were not
+chosen on: each source is left out once, the others choose, it is judged with what they chose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from d2midi_build.recipe import Recipe
+from d2midi_build.screening.criteria import BEST_FIRST, CRITERIA, Criterion, Status, decide
+from d2midi_build.screening.truth import Truth
+
+SHORTEST_TAKE_S: Final = 2.0
+"""Shorter takes decide nothing about a video that has longer ones."""
+
+_MARGIN: Final = 0.1
+_SWEPT: Final = 7
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row of a truth table with what was measured.
+
+    ``takes`` are the scores of the takes whose middle lies in its range, as ``stages.filter`` stores them;
+    ``cuts_s`` the cuts found in the video; ``frame_s`` the time between its pictures.
+    """
+
+    truth: Truth
+    takes: tuple[Mapping[str, Any], ...]
+    cuts_s: tuple[float, ...] = ()
+    frame_s: float = 1 / 30
+
+    @property
+    def main(self) -> Mapping[str, Any]:
+        """The longest take."""
+        return max(self.takes, key=lambda take: take["end_s"] - take["start_s"])
+
+    def status(self, recipe: Recipe) -> Status:
+        """What screening says of it: the best of its takes, however short they are."""
+        whole = recipe.with_field("window.frames", 1)
+        long = [take for take in self.takes if take["end_s"] - take["start_s"] >= SHORTEST_TAKE_S]
+        return min((decide(take, whole).status for take in long or [self.main]), key=BEST_FIRST.index)
+
+
+@dataclass(frozen=True)
+class Share:
+    """``k`` of ``n``, with an exact 95 % interval (0-1 where ``n`` is 0)."""
+
+    k: int
+    n: int
+
+    @property
+    def value(self) -> float | None:
+        """The share; None of nothing."""
+        return self.k / self.n if self.n else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Clopper and Pearson's."""
+        from scipy.stats import binomtest
+
+        if not self.n:
+            return 0.0, 1.0
+        found = binomtest(self.k, self.n).proportion_ci(0.95, method="exact")
+        return float(found.low), float(found.high)
+
+    def __str__(self) -> str:
+        if not self.n:
+            return "-"
+        low, high = self.interval
+        return f"{self.k} of {self.n} ({low:.0%}-{high:.0%})"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a threshold would do: shares of bad and of good rows it flags."""
+
+    threshold: float
+    bad: Share
+    good: Share
+
+
+@dataclass(frozen=True)
+class CriterionResult:
+    """How one criterion does on rows labelled for it.
+
+    Attributes
+    ----------
+    criterion : Criterion
+    auc : float or None
+        Probability that a bad row has the worse score than a good one (0.5 is chance); None without both.
+    recall_review, recall_reject : Share
+        Bad rows flagged at all, and rejected.
+    false_review, false_reject : Share
+        Good rows flagged at all, and rejected.
+    precision : Share
+        Of the flagged rows with a label, those that are bad.
+    held_recall, held_false : Share
+        Bad and good rows flagged, with thresholds chosen on the other sources.
+    sweep : tuple of Sweep
+        A few thresholds between the scores.
+    suggested : tuple of float, or None
+        Thresholds (review, reject) that all rows would choose; None where a side has no rows.
+    """
+
+    criterion: Criterion
+    auc: float | None
+    recall_review: Share
+    recall_reject: Share
+    false_review: Share
+    false_reject: Share
+    precision: Share
+    held_recall: Share
+    held_false: Share
+    sweep: tuple[Sweep, ...]
+    suggested: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Verdicts against what screening says, ``counts[verdict][status]``, and the rows that went wrong."""
+
+    counts: Mapping[str, Mapping[str, int]]
+    wrong: tuple[str, ...]
+
+    def share(self, verdict: str, status: str) -> Share:
+        """How many of a verdict's rows got a status."""
+        row = self.counts[verdict]
+        return Share(row[status], sum(row.values()))
+
+    @property
+    def review(self) -> Share:
+        """How many of all rows are left to people."""
+        return Share(
+            sum(row["review"] for row in self.counts.values()),
+            sum(sum(row.values()) for row in self.counts.values()),
+        )
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Hard cuts: how many of the known were found within two frames, and those found where none is."""
+
+    found: Share
+    invented: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The whole result; ``unmeasured`` are rows whose video could not be screened, with why."""
+
+    n_sources: int
+    n_rows: int
+    decision: Confusion
+    held_out: Confusion
+    criteria: tuple[CriterionResult, ...]
+    cuts: Cuts
+    unmeasured: tuple[str, ...] = field(default=())
+
+
+def calibrate(cases: Sequence[Case], recipe: Recipe, unmeasured: Iterable[str] = ()) -> Calibration:
+    """Measure screening on cases with known truth.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+    recipe : Recipe
+        Its thresholds are measured, and tried against those that other sources would choose.
+    unmeasured : iterable of str
+        What could not be measured; passed on.
+    """
+    chosen: dict[str, Recipe] = {}
+    for source in sorted({case.truth.source for case in cases}):
+        chosen[source] = fitted([case for case in cases if case.truth.source != source], recipe)
+    return Calibration(
+        n_sources=len(chosen),
+        n_rows=len(cases),
+        decision=_confusion(cases, [recipe] * len(cases)),
+        held_out=_confusion(cases, [chosen[case.truth.source] for case in cases]),
+        criteria=tuple(_criterion(criterion, cases, recipe, chosen) for criterion in CRITERIA),
+        cuts=_cuts(cases),
+        unmeasured=tuple(unmeasured),
+    )
+
+
+def fitted(cases: Sequence[Case], recipe: Recipe) -> Recipe:
+    """The recipe with the thresholds that cases would choose; a criterion without bad or good rows keeps its own."""
+    limits: dict[str, float] = {}
+    for criterion in CRITERIA:
+        bad, good = _labelled(criterion, cases)
+        suggestion = suggest(criterion, [value for _, value in bad], [value for _, value in good])
+        if suggestion:
+            limits |= dict(
+                zip((f"{criterion.name}_review", f"{criterion.name}_reject"), suggestion, strict=True)
+            )
+    return recipe.model_copy(update={"filter": recipe.filter.model_copy(update=limits)})
+
+
+def suggest(criterion: Criterion, bad: Sequence[float], good: Sequence[float]) -> tuple[float, float] | None:
+    """Thresholds for review and rejection from scores of bad and good rows; None without both.
+
+    Where a gap parts them, its thirds: a score in the middle third is for a human. Where they overlap, the overlap
+    is for a human, widened by a tenth on either side.
+    """
+    if not bad or not good:
+        return None
+    sign = 1.0 if criterion.bad == "above" else -1.0
+    best_bad, worst_good = min(sign * value for value in bad), max(sign * value for value in good)
+    if best_bad > worst_good:
+        step = (best_bad - worst_good) / 3
+        review, reject = worst_good + step, best_bad - step
+    else:
+        step = _MARGIN * max(worst_good - best_bad, 1e-9)
+        review, reject = best_bad - step, worst_good + step
+    return sign * review, sign * reject
+
+
+def _labelled(
+    criterion: Criterion, cases: Sequence[Case]
+) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    """Sources and scores of the rows labelled bad, and good, for a criterion."""
+    sides: tuple[list[tuple[str, float]], list[tuple[str, float]]] = ([], [])
+    for case in cases:
+        value, label = case.main[criterion.score], case.truth.labels[criterion.truth]
+        if value is not None:
+            for side, labels in zip(sides, (criterion.bad_labels, criterion.good_labels), strict=True):
+                if label in labels:
+                    side.append((case.truth.source, float(value)))
+    return sides
+
+
+def _criterion(
+    criterion: Criterion, cases: Sequence[Case], recipe: Recipe, chosen: Mapping[str, Recipe]
+) -> CriterionResult:
+    bad, good = _labelled(criterion, cases)
+    review, reject = criterion.thresholds(recipe.filter)
+
+    def flagged(rows: list[tuple[str, float]], threshold: float) -> Share:
+        return Share(sum(criterion.beyond(value, threshold) for _, value in rows), len(rows))
+
+    def held(rows: list[tuple[str, float]]) -> Share:
+        caught = (
+            criterion.beyond(value, criterion.thresholds(chosen[source].filter)[0]) for source, value in rows
+        )
+        return Share(sum(caught), len(rows))
+
+    recall, false = flagged(bad, review), flagged(good, review)
+    values = np.unique([value for _, value in [*bad, *good]])
+    between = (values[1:] + values[:-1]) / 2
+    picked = (
+        between[np.unique(np.linspace(0, len(between) - 1, _SWEPT).round().astype(int))]
+        if len(between)
+        else []
+    )
+    return CriterionResult(
+        criterion=criterion,
+        auc=_auc(criterion, [value for _, value in bad], [value for _, value in good]),
+        recall_review=recall,
+        recall_reject=flagged(bad, reject),
+        false_review=false,
+        false_reject=flagged(good, reject),
+        precision=Share(recall.k, recall.k + false.k),
+        held_recall=held(bad),
+        held_false=held(good),
+        sweep=tuple(Sweep(float(at), flagged(bad, float(at)), flagged(good, float(at))) for at in picked),
+        suggested=suggest(criterion, [value for _, value in bad], [value for _, value in good]),
+    )
+
+
+def _auc(criterion: Criterion, bad: Sequence[float], good: Sequence[float]) -> float | None:
+    if not bad or not good:
+        return None
+    sign = 1 if criterion.bad == "above" else -1
+    difference = sign * np.subtract.outer(np.array(bad), np.array(good))
+    return float(((difference > 0) + 0.5 * (difference == 0)).mean())
+
+
+def _confusion(cases: Sequence[Case], recipes: Sequence[Recipe]) -> Confusion:
+    counts: dict[str, dict[str, int]] = {
+        verdict: dict.fromkeys(BEST_FIRST, 0) for verdict in ("good", "unclear", "bad")
+    }
+    wrong = []
+    for case, recipe in zip(cases, recipes, strict=True):
+        status = case.status(recipe)
+        counts[case.truth.verdict][status] += 1
+        if (case.truth.verdict, status) in (("good", "reject"), ("bad", "accept")):
+            why = decide(case.main, recipe.with_field("window.frames", 1)).explanation
+            wrong.append(
+                f"{case.truth.name}: {case.truth.verdict}, but {status}" + (f" ({why})" if why else "")
+            )
+    return Confusion(counts, tuple(wrong))
+
+
+def _cuts(cases: Sequence[Case]) -> Cuts:
+    """Whole videos only: a range says nothing of the rest."""
+    found = known = 0
+    invented = []
+    for case in cases:
+        if case.truth.start_s is not None:
+            continue
+        within_s = 2 * case.frame_s + 1e-6
+        left = list(case.cuts_s)
+        for cut_s in case.truth.cuts_s:
+            known += 1
+            near = min(left, key=lambda at: abs(at - cut_s), default=None)
+            if near is not None and abs(near - cut_s) <= within_s:
+                left.remove(near)
+                found += 1
+        invented += [f"{case.truth.name} at {at:.2f} s" for at in left]
+    return Cuts(Share(found, known), tuple(invented))
