@@ -5,7 +5,7 @@ The figure is drawn at twice the size and reduced, which smooths the edges; the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -20,6 +20,8 @@ from d2midi_build.synthetic.dancer import Dance
 from d2midi_build.synthetic.mesh import Surface
 
 Image = npt.NDArray[np.uint8]
+Backdrop = Callable[[float], Image]
+"""What is behind the dancers at a time (s): RGB of the camera's size, a new array each."""
 
 _SUPERSAMPLING: Final = 2
 _SHIFT: Final = 4  # fractional bits of OpenCV's polygon corners
@@ -69,7 +71,9 @@ class Camera:
         return np.asarray(centre + self.focal_px * seen[..., :2] / seen[..., 2:], dtype=np.float64)
 
 
-def render(dances: Sequence[Dance], times_s: Array, camera: Camera) -> Iterator[Image]:
+def render(
+    dances: Sequence[Dance], times_s: Array, camera: Camera, backdrop: Backdrop | None = None
+) -> Iterator[Image]:
     """Pictures at exact times.
 
     Parameters
@@ -80,6 +84,8 @@ def render(dances: Sequence[Dance], times_s: Array, camera: Camera) -> Iterator[
         Seconds.
     camera : Camera
         Where from.
+    backdrop : callable, optional
+        Draws what is behind them. Default is a plain grey room.
 
     Yields
     ------
@@ -88,9 +94,8 @@ def render(dances: Sequence[Dance], times_s: Array, camera: Camera) -> Iterator[
     """
     poses = [dance.pose(times_s) for dance in dances]
     surfaces = [surface(dance.look) for dance in dances]
-    room = _room(camera)
     for k in range(len(times_s)):
-        picture = room.copy()
+        picture = _room(camera).copy() if backdrop is None else backdrop(float(times_s[k]))
         frame = [(rotations[k], positions[k]) for rotations, positions in poses]
         _cast_shadows(picture, [positions for _, positions in frame], camera)
         # The farther dancer first.

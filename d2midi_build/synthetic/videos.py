@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +23,7 @@ from d2midi_build.errors import PermanentError
 from d2midi_build.synthetic import slate
 from d2midi_build.synthetic.anatomy import Array
 from d2midi_build.synthetic.dancer import Dance
-from d2midi_build.synthetic.render import Camera, render
+from d2midi_build.synthetic.render import Camera, Image, render
 
 _TICKS_HZ: Final = 90_000
 """Frame times are whole ticks of this clock: exact for 25, 29.97, 30 and 60 fps."""
@@ -148,7 +148,7 @@ def write_video(
             track = _fit(slate.with_clicks(audio, sample_rate_hz), round(duration_s * sample_rate_hz))
             soundfile.write(sound, track[late:], sample_rate_hz, subtype="PCM_16")
         encoded = path if not shape.rotated else Path(folder) / f"lying{path.suffix}"
-        _encode(encoded, shape, dances, times, sound, frozen_at_s)
+        encode(encoded, shape, _stored(shape, dances, times, frozen_at_s), times, sound)
         if shape.rotated:
             # The display matrix is set on the input and copied; while encoding, ffmpeg would apply it.
             _run(["-display_rotation:v:0", "-90", "-i", str(encoded), "-map", "0", "-c", "copy"], path)
@@ -166,15 +166,31 @@ def _fit(audio: Array, n: int) -> Array:
     return np.pad(audio[:n], [(0, missing)] + [(0, 0)] * (audio.ndim - 1))
 
 
-def _encode(
-    path: Path,
-    shape: Shape,
-    dances: Sequence[Dance],
-    times: Array,
-    sound: Path | None,
-    frozen_at_s: float | None,
+def encode(
+    path: Path, shape: Shape, pictures: Iterable[Image], times_s: Array, sound: Path | None, crf: int = 20
 ) -> None:
-    """Pipe the frames into ffmpeg, which encodes them with their timestamps."""
+    """Pipe pictures into ffmpeg, which encodes them with their timestamps.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in .mp4, .mov or .mkv; H.264 and AAC.
+    shape : Shape
+        Lateness and pixel aspect are taken from it; the pictures are as they are stored.
+    pictures : iterable of np.ndarray, shape=(height, width, 3), uint8
+        RGB, one per time, all of one size; even numbers of pixels.
+    times_s : np.ndarray, shape=(n,)
+        Seconds, ascending.
+    sound : Path, optional
+        A file ffmpeg can read. None: no sound track.
+    crf : int
+        x264's quality: higher is worse. Default is 20.
+
+    Raises
+    ------
+    PermanentError
+        If ffmpeg fails; its message is kept.
+    """
     inputs = ["-itsoffset", str(shape.video_late_s), "-f", "nut", "-i", "pipe:0"]
     if sound is not None:
         inputs += ["-itsoffset", str(shape.audio_late_s), "-i", str(sound), "-map", "1:a"]
@@ -183,7 +199,8 @@ def _encode(
     aspect = f"setsar={shape.pixel_aspect.numerator}/{shape.pixel_aspect.denominator}"
     options = [
         *inputs,
-        *("-map", "0:v", "-vf", f"{matrix},{aspect}", "-c:v", "libx264", "-preset", "veryfast", "-crf", "20"),
+        *("-map", "0:v", "-vf", f"{matrix},{aspect}"),
+        *("-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf)),
         *("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"),
         *("-fps_mode", "passthrough", "-enc_time_base:v", "demux"),
     ]
@@ -195,7 +212,7 @@ def _encode(
         assert process.stdin is not None
         broken = ""
         try:
-            _pipe(process.stdin, _stored(shape, dances, times, frozen_at_s), times)
+            _pipe(process.stdin, pictures, times_s)
         except OSError as error:  # ffmpeg has gone; its own words say why
             broken = str(error)
         finally:
