@@ -5,7 +5,7 @@ One pass over the sound of the whole file gives numbers per block; any range is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -99,27 +99,61 @@ def clipped_samples(samples: Samples) -> int:
     return int(runs[runs >= _CLIPPED_RUN].sum())
 
 
-def block_levels(parts: Iterator[Samples], rate_hz: int) -> AudioLevels:
+def blocks_of(parts: Iterable[Samples], rate_hz: int) -> Iterator[Samples]:
+    """Sound that comes in parts of any length, cut into blocks of ``BLOCK_S``; the last may be shorter.
+
+    Parameters
+    ----------
+    parts : iterable of np.ndarray, shape=(n, channels)
+    rate_hz : int
+
+    Yields
+    ------
+    np.ndarray, shape=(m, channels)
+        Block ``i`` begins at sample ``round(i * BLOCK_S * rate_hz)``, so that none drifts.
+    """
+    rest: Samples | None = None
+    begin = number = 0  # of `rest`, in samples; of the next block
+    for part in parts:
+        rest = part if rest is None or not len(rest) else np.concatenate([rest, part])
+        done = 0
+        while len(rest) >= (end := round((number + 1) * BLOCK_S * rate_hz) - begin):
+            yield rest[done:end]
+            done, number = end, number + 1
+        rest, begin = rest[done:], begin + done
+    if rest is not None and len(rest):
+        yield rest
+
+
+class LevelMeter:
+    """Takes blocks one after the other and keeps three numbers of each."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[float, float, float]] = []
+
+    def add(self, block: Samples) -> None:
+        """Measure the next block, shape=(n, channels), n > 0; full scale is 1."""
+        self._rows.append(_levels(block))
+
+    def levels(self) -> AudioLevels:
+        """What was measured so far."""
+        power, peak, clipped = np.array(self._rows, dtype=np.float64).reshape(-1, 3).T
+        return AudioLevels(power, peak, clipped)
+
+
+def block_levels(parts: Iterable[Samples], rate_hz: int) -> AudioLevels:
     """Levels of sound that comes in parts of any length; an unfinished last block counts as one.
 
     Parameters
     ----------
-    parts : iterator of np.ndarray, shape=(n, channels)
+    parts : iterable of np.ndarray, shape=(n, channels)
         Full scale is 1.
     rate_hz : int
     """
-    rows: list[tuple[float, float, float]] = []
-    rest: Samples | None = None
-    begin = 0  # of `rest`, in samples
-    for part in parts:
-        rest = part if rest is None else np.concatenate([rest, part])
-        while len(rest) >= (size := round((len(rows) + 1) * BLOCK_S * rate_hz) - begin):
-            rows.append(_levels(rest[:size]))
-            rest, begin = rest[size:], begin + size
-    if rest is not None and len(rest):
-        rows.append(_levels(rest))
-    power, peak, clipped = np.array(rows, dtype=np.float64).reshape(-1, 3).T
-    return AudioLevels(power, peak, clipped)
+    meter = LevelMeter()
+    for block in blocks_of(parts, rate_hz):
+        meter.add(block)
+    return meter.levels()
 
 
 def _levels(block: Samples) -> tuple[float, float, float]:

@@ -23,6 +23,13 @@ HOLISTIC_FILES: Final = (
 PEOPLE_FILES: Final = ("pose_detection/pose_detection.tflite",)
 """Files that ``people`` opens."""
 
+LOOKS_FILES: Final = (
+    *PEOPLE_FILES,
+    "selfie_segmentation/selfie_segmentation.tflite",
+    "selfie_segmentation/selfie_segmentation_cpu.binarypb",
+)
+"""Files that ``looks`` opens: the people's, and the mask's of ``body_view``."""
+
 
 def digests(files: tuple[str, ...]) -> dict[str, str]:
     """SHA-256 of model files by their path under ``mediapipe/modules``.

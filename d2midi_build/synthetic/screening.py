@@ -34,12 +34,14 @@ from d2midi_build.synthetic.soundtracks import RATE_HZ
 from d2midi_build.synthetic.staging import edges, pictures, sound, timing
 from d2midi_build.synthetic.videos import Shape, encode
 
+_IN_TIME_S: Final = 0.05
+
 _log = logging.getLogger(__name__)
 
 COLUMNS: Final = (
     *("file", "source", "start_s", "end_s", "verdict", "people", "body", "background", "camera", "picture"),
     *("sound", "clipped", "cuts_s", "remark"),
-    *("case", "seed", "bpm_dance", "bpm_music", "shift_s", "beats_per_pose", "copy_of", "music_of"),
+    *("sync", "case", "seed", "bpm_dance", "bpm_music", "shift_s", "beats_per_pose", "copy_of", "music_of"),
 )
 """Those of the table of real videos, then what only a drawn video knows."""
 
@@ -100,6 +102,8 @@ def truth_rows(case: Case, seed: int) -> list[dict[str, str]]:
         row |= {"bpm_music": f"{when.bpm_music:.3f}"}
     if row["bpm_dance"] and row["bpm_music"]:
         row["shift_s"] = f"{when.shift_s:.3f}"
+        in_time = "yes" if abs(when.shift_s) < _IN_TIME_S else ""  # with a shift the two still keep one tempo
+        row["sync"] = in_time if when.bpm_dance == when.bpm_music else "no"
     row["copy_of"] = _file(case.copy_of, seed) if case.copy_of else ""
     row["music_of"] = _file(case.music_of, seed) if case.music_of else ""
     if not case.after:

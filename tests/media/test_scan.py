@@ -13,7 +13,7 @@ import pytest
 
 from d2midi_build.errors import PermanentError
 from d2midi_build.media.ffmpeg import DECODE_LOGGER, run
-from d2midi_build.media.scan import scan_frames
+from d2midi_build.media.scan import ScannedPicture, scan_frames, scan_pictures
 from tests.media.making import clicks, read_time_s, regular, write_media
 
 
@@ -38,6 +38,36 @@ def test_colours_are_blue_green_red(tmp_path: Path) -> None:
     path = write_media(tmp_path / "a.mkv", regular(10, 0.5), pictures=[orange] * 5)
     _, _, image = next(scan_frames(path, 48))
     np.testing.assert_allclose(image[20, 30].astype(int), (20, 130, 250), atol=6)
+
+
+@pytest.mark.parametrize("size", [(128, 96), (1280, 720)])
+def test_small_pictures_have_the_colours_of_large_ones(size: tuple[int, int], tmp_path: Path) -> None:
+    """Nobody says which matrix the colours are in: 601 below 720 lines, 709 from there on."""
+    width, height = size
+    picture = np.full((height, width, 3), (250, 130, 20), np.uint8)
+    picture[:, : width // 2] = (20, 90, 200)
+    path = write_media(tmp_path / "a.mkv", regular(10, 0.3), pictures=[picture] * 3, size=size)
+    # The encoder here means BT.601 whatever the size; read as BT.709 its colours are these, by hand.
+    as_meant = {96: ((200, 90, 20), (20, 130, 250)), 720: ((206, 90, 12), (14, 135, 255))}[height]
+    whole = next(scan_pictures(path, 48))
+    assert whole.size == whole.bgr().shape[1::-1]
+    for lines in (48, 24, 20):
+        image = whole.bgr(lines)
+        assert image.shape == (lines, round(whole.size[0] * lines / 48), 3)
+        for x, colour in zip((0.2, 0.8), as_meant, strict=True):
+            np.testing.assert_allclose(
+                image[lines // 2, round(x * image.shape[1])].astype(int), colour, atol=6
+            )
+
+
+def test_black_and_white_are_black_and_white() -> None:
+    planes = np.full((12, 8), 128, np.uint8)
+    planes[:4], planes[4:8] = 16, 235
+    for matrix in ("bt601", "bt709"):
+        image = ScannedPicture(0, 0.0, planes, matrix).bgr()
+        assert image[0, 0].tolist() == [0, 0, 0]
+        assert image[7, 7].tolist() == [255, 255, 255]
+    assert ScannedPicture(0, 0.0, planes, "bt601").bgr(480).shape == (8, 8, 3)  # never enlarged
 
 
 def test_broken_off_files_give_their_beginning(tmp_path: Path) -> None:

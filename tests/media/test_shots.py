@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from d2midi_build.media.scan import scan_frames
-from d2midi_build.media.shots import Shot, ShotDetector
+from d2midi_build.media.scan import scan_pictures
+from d2midi_build.media.shots import LINES, Shot, ShotDetector
 
 Image = npt.NDArray[np.uint8]
 
@@ -63,6 +63,13 @@ def test_repeated_frames_make_no_cuts() -> None:
     assert len(shots_of([frame for frame in scene(5, 40) for _ in range(3)])) == 1
 
 
+def test_a_scene_of_a_moment_is_no_shot() -> None:
+    """An animated end card: what follows a cut within 0.4 s belongs to it."""
+    frames = scene(0, 40) + scene(1, 8) + scene(2, 40)
+    assert [shot.start_frame for shot in shots_of(frames)] == [0, 40]
+    assert [shot.start_frame for shot in shots_of(frames, fps=10)] == [0, 40, 48]
+
+
 def test_still_and_black_pictures() -> None:
     assert len(shots_of([np.zeros((90, 160, 3), np.uint8)] * 30)) == 1
     assert len(shots_of([np.zeros((180, 320, 3), np.uint8)] * 20 + scene(1, 20))) == 2
@@ -78,10 +85,12 @@ def test_few_frames() -> None:
 @pytest.mark.real_data
 def test_cuts_between_dancers_in_one_studio(shared_data: Path) -> None:
     """A montage of 30 dancers of 17 frames each, all before the same white wall."""
-    detector = ShotDetector()
-    for _, time_s, image in scan_frames(shared_data / "researchmm+MM-Diffusion/fig/aist++.mp4", 360):
-        detector.add(time_s, image)
-    assert [shot.start_frame for shot in detector.shots()] == list(range(0, 510, 17))
+    small, large = ShotDetector(), ShotDetector()
+    for picture in scan_pictures(shared_data / "researchmm+MM-Diffusion/fig/aist++.mp4", 360):
+        small.add(picture.time_s, picture.bgr(LINES))
+        large.add(picture.time_s, picture.bgr())
+    for detector in (small, large):
+        assert [shot.start_frame for shot in detector.shots()] == list(range(0, 510, 17))
 
 
 @pytest.mark.real_data
@@ -97,7 +106,9 @@ def test_cuts_between_dancers_in_one_studio(shared_data: Path) -> None:
     ],
 )
 def test_solos_stay_whole(path: str, cuts: list[int], shared_data: Path) -> None:
-    detector = ShotDetector()
-    for _, time_s, image in scan_frames(shared_data / path, 360):
-        detector.add(time_s, image)
-    assert [shot.start_frame for shot in detector.shots()[1:]] == cuts
+    small, large = ShotDetector(), ShotDetector()
+    for picture in scan_pictures(shared_data / path, 360):
+        small.add(picture.time_s, picture.bgr(LINES))
+        large.add(picture.time_s, picture.bgr())
+    for detector in (small, large):
+        assert [shot.start_frame for shot in detector.shots()[1:]] == cuts

@@ -14,7 +14,11 @@ from d2midi_build.errors import PermanentError
 from d2midi_build.motion.people import (
     SAMPLE_HEIGHT_PX,
     PersonDetector,
+    apart,
+    circles,
     frame_motion,
+    main_person,
+    nearest_other,
     once,
     people_over_time,
     square_starts,
@@ -111,6 +115,32 @@ def test_the_small_do_not_count() -> None:
     rows = np.array([person(0.9, 100), person(0.95, 300, size=10)])
     assert len(once(rows, min_height=0)) == 2
     assert once(rows, min_height=60)[:, 0].tolist() == [0.9]  # the circle of size 10 is 50 pixels wide
+
+
+def test_the_circle_is_not_cut_by_the_picture(detector: PersonDetector) -> None:
+    """From the waist up, hips are near the lower edge and the circle reaches far below."""
+    image = stage(0.0)
+    waist = round(float(Camera.framing(640, SAMPLE_HEIGHT_PX).project(np.array([0.0, 0.95, 0.0]))[1]))
+    people = detector.people(np.ascontiguousarray(image[:waist]))
+    ((_, y, radius),) = circles(people[:1])
+    assert y + radius > 1.25 * waist
+    assert detector.detect(image[:waist])[0, 3] == 1
+
+
+def test_the_dancer_is_the_highest_in_the_picture_not_in_the_circle() -> None:
+    near, far = person(0.9, 100, size=60), person(0.9, 300, y=200, size=20)
+    assert main_person(np.array([far, near]), 360) == 1
+    fist = person(0.6, 200, y=300, size=400)  # a circle of 2,000 pixels, mostly below the picture
+    assert main_person(np.array([fist, near]), 360) == 1
+
+
+def test_distances_in_body_widths_by_hand() -> None:
+    rows = np.array([person(0.9, 100), person(0.8, 190), person(0.7, 145, size=10)])  # radii 100, 100, 25
+    assert apart(rows, 0) == pytest.approx([0, 1, 45 / (0.45 * 125)])
+    assert nearest_other(rows, 0) == pytest.approx(1)  # the small one is no rival
+    assert nearest_other(rows[:1], 0) is None
+    above = np.array([person(0.9, 100, y=300), person(0.8, 100, y=20)])
+    assert nearest_other(above, 0) is None
 
 
 def test_scores_by_hand() -> None:
