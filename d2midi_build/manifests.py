@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from d2midi_build import clock, tables
+from d2midi_build import rows, tables
 from d2midi_build.digests import sha256_data
 from d2midi_build.errors import WorkspaceError
 from d2midi_build.flow import EntryNode, SourceNode, TakeNode
@@ -23,13 +25,15 @@ from d2midi_build.groups import membership, repeats
 from d2midi_build.ledger import Record
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source
-from d2midi_build.stages.filter import SCORES
-from d2midi_build.stages.resample import FACTS as CLIP_FACTS
-from d2midi_build.stages.transcribe import decide as transcription_decision
+from d2midi_build.stages import beats as beats_stage
 from d2midi_build.workspace import Workspace
 
+if TYPE_CHECKING:
+    from d2midi_build.synchrony.together import Clip
+
 NAMES = (
-    "sources", "videos", "takes", "groups", "repeats", "clips", "stems", "notes", "beats", "windows",
+    "sources", "videos", "takes", "groups", "repeats", "clips", "offsets", "stems", "notes", "beats",
+    "windows",
 )  # fmt: skip
 
 _VERSION = 3
@@ -45,9 +49,6 @@ _VIEWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "keypoints": ("frames/{id}.parquet", (".parquet",)),
 }
 """Where people find the files of a stage: a name below the workspace, and the endings shown there."""
-
-_VIDEO_TIME = "seconds from the video's first frame"
-_CLIP_TIME = f"seconds from the clip's first frame; {clock.FPS} frames/s; {clock.SAMPLE_RATE_HZ} samples/s"
 
 
 def remember(workspace: Workspace, sources: Sequence[Source], recipe: Recipe) -> None:
@@ -84,10 +85,19 @@ def remembered(workspace: Workspace) -> tuple[list[Source], Recipe]:
     ], recipe
 
 
-def publish(workspace: Workspace, sources: Sequence[SourceNode], recipe: Recipe) -> None:
-    """Bring manifests and view folders up to date; what is new is compared with everything else for repeats."""
+def publish(
+    workspace: Workspace,
+    sources: Sequence[SourceNode],
+    recipe: Recipe,
+    compared: Callable[[int, int], None] | None = None,
+) -> None:
+    """Bring manifests and view folders up to date.
+
+    With ``compared`` takes that are new are compared with all others first, which may take a while; it is told how many
+    of them are done, and of how many.
+    """
     grouped = members(workspace, sources)
-    pairs = repeats.update(workspace.repeats_path, grouped).pairs
+    pairs = repeats.update(workspace.repeats_path, grouped, compared).pairs
     found = sorted(records(sources), key=lambda record: (record.stage, record.item, record.key))
     state = sha256_data(
         [
@@ -106,16 +116,10 @@ def publish(workspace: Workspace, sources: Sequence[SourceNode], recipe: Recipe)
             ],
         ]
     )
-    for name in NAMES:
-        path = workspace.manifests / f"{name}.parquet"
-        if tables.metadata(path).get("d2midi_state") != state:
-            if name == "groups":
-                table = tables.from_rows(name, membership.groups(grouped, pairs))
-            elif name == "repeats":
-                table = tables.from_rows(name, map(asdict, pairs))
-            else:
-                table = _table(name, workspace, sources, recipe)
-            tables.write(path, table, {"d2midi_state": state})
+    stale = [name for name in NAMES if tables.metadata(_path(workspace, name)).get("d2midi_state") != state]
+    made = _tables(workspace, sources, recipe, grouped, pairs)
+    for name in stale:
+        tables.write(_path(workspace, name), made[name](), {"d2midi_state": state})
     workspace.publish(views(workspace, sources))
 
 
@@ -181,7 +185,7 @@ def views(workspace: Workspace, sources: Sequence[SourceNode]) -> dict[str, Path
     found: dict[str, Path] = {}
     for entry in videos(sources):
         assert entry.crawl is not None
-        found[_video_file(entry)] = _artefact(workspace, entry.crawl) / entry.crawl.facts["file"]
+        found[rows.video_file(entry)] = _artefact(workspace, entry.crawl) / entry.crawl.facts["file"]
         for take in entry.takes:
             for record in take.records.values():
                 pattern, suffixes = _VIEWS.get(record.stage, ("", ()))
@@ -193,165 +197,83 @@ def views(workspace: Workspace, sources: Sequence[SourceNode]) -> dict[str, Path
     return found
 
 
-def _table(name: str, workspace: Workspace, sources: Sequence[SourceNode], recipe: Recipe) -> pa.Table:
-    if name == "notes":
-        return _from_artefacts(name, "transcribe", workspace, sources)
-    if name == "beats":
-        return _from_artefacts(name, "beats", workspace, sources)
-    if name == "windows":
-        return _from_artefacts(name, "window", workspace, sources)
-    rows: Iterable[dict[str, Any]]
-    if name == "sources":
-        rows = (_source_row(node) for node in sources)
-    elif name == "videos":
-        rows = (_video_row(entry) for entry in videos(sources))
-    elif name == "takes":
-        rows = (_take_row(entry, take) for entry in videos(sources) for take in entry.takes)
-    elif name == "clips":
-        rows = (_clip_row(take, recipe) for take in takes(sources) if take.records)
-    else:
-        rows = (row for take in takes(sources) for row in _stem_rows(take))
-    return tables.from_rows(name, rows)
+def _tables(
+    workspace: Workspace,
+    sources: Sequence[SourceNode],
+    recipe: Recipe,
+    grouped: Sequence[membership.Member],
+    pairs: Sequence[membership.Pair],
+) -> dict[str, Callable[[], pa.Table]]:
+    """What makes each table."""
 
+    @cache
+    def group_rows() -> list[dict[str, Any]]:
+        return membership.groups(grouped, pairs)
 
-def _source_row(node: SourceNode) -> dict[str, Any]:
-    found = [node.resolve, *(entry.crawl for entry in node.entries)]
-    ends = [record for record in found if record is not None]
-    failures = [record for record in ends if record.status == "failed"]
-    if not ends or (len(ends) < len(found) - (node.resolve is None)):
-        status = "waiting"
-    elif failures:
-        status = "partial" if any(entry.video_id for entry in node.entries) else "failed"
-    else:
-        status = "done"
-    failure = failures[0] if failures else None
-    last = ends[-1] if ends else None
-    source = node.source
-    return {
-        "source_id": source.source_id,
-        "url": source.url,
-        "kind": source.kind,
-        "genre": source.genre,
-        "performer": source.performer,
-        "licence": source.licence,
-        "music": source.music,
-        "notes": source.notes,
-        "origin": source.origin,
-        "extra": json.dumps(dict(source.extra), sort_keys=True, ensure_ascii=False),
-        "video_ids": sorted({entry.video_id for entry in node.entries if entry.video_id}),
-        "status": status,
-        "reason": failure.reason if failure else "",
-        "message": failure.message if failure else "",
-        "tool_message": failure.tool_message if failure else "",
-        **_provenance(last),
+    @cache
+    def beating() -> list[Clip]:
+        music = {row["take_id"]: row["group_id"] for row in group_rows() if row["kind"] == "music"}
+        return list(_beating(workspace, sources, music))
+
+    def clip_rows() -> Iterator[dict[str, Any]]:
+        from d2midi_build.synchrony.together import null_tests
+
+        nulls = null_tests(beating())
+        for take in takes(sources):
+            if take.records:
+                yield rows.clip_row(take, recipe, nulls.get(take.take_id))
+
+    def offset_rows() -> Iterator[dict[str, Any]]:
+        from d2midi_build.synchrony.together import offsets
+
+        return offsets(beating())
+
+    entries = list(videos(sources))
+    from_rows: dict[str, Callable[[], Iterable[dict[str, Any]]]] = {
+        "sources": lambda: map(rows.source_row, sources),
+        "videos": lambda: map(rows.video_row, entries),
+        "takes": lambda: (rows.take_row(entry, take) for entry in entries for take in entry.takes),
+        "groups": group_rows,
+        "repeats": lambda: map(asdict, pairs),
+        "clips": clip_rows,
+        "offsets": offset_rows,
+        "stems": lambda: (row for entry in entries for take in entry.takes for row in rows.stem_rows(take)),
+    }
+    from_artefacts = {"notes": "transcribe", "beats": "beats", "windows": "window"}
+    return {name: partial(_from_rows, name, made) for name, made in from_rows.items()} | {
+        name: partial(_from_artefacts, name, stage, workspace, sources)
+        for name, stage in from_artefacts.items()
     }
 
 
-def _video_row(entry: EntryNode) -> dict[str, Any]:
-    assert entry.crawl is not None
-    facts, source = entry.crawl.facts, entry.entry.source
-    media, info = facts["media"], facts["info"]
-    return {
-        "video_id": facts["video_id"],
-        "source_id": source.source_id,
-        "file": _video_file(entry),
-        "sha256": facts["sha256"],
-        "bytes": facts["bytes"],
-        **{name: info[name] for name in ("title", "uploader", "channel", "upload_date", "webpage_url")},
-        "licence": source.licence or info["licence"],
-        "extractor": info["extractor"],
-        "site_id": info["site_id"],
-        "genre": source.genre,
-        "performer": source.performer,
-        "music": source.music,
-        **media,
-        "n_takes": len(entry.takes),
-        **_state(entry.filter),
-        **_provenance(entry.crawl),
-        "time_base": _VIDEO_TIME,
-    }
+def _from_rows(name: str, made: Callable[[], Iterable[dict[str, Any]]]) -> pa.Table:
+    return tables.from_rows(name, made())
 
 
-def _take_row(entry: EntryNode, take: TakeNode) -> dict[str, Any]:
-    scores, verdict = take.scores, take.judgement.verdict
-    return {
-        "take_id": take.take_id,
-        "video_id": take.video_id,
-        "start_s": take.start_s,
-        "end_s": take.end_s,
-        "n_frames": clock.whole_frames(take.end_s - take.start_s),
-        "status": take.decision.status,
-        "reasons": list(take.decision.reasons),
-        "explanation": take.decision.explanation,
-        "automatic_status": take.judgement.automatic.status,
-        "decided_by": verdict.by if verdict else "",
-        "decided_at": verdict.at if verdict else "",
-        "decided_why": verdict.why if verdict else "",
-        **{name: scores[name] for name in SCORES},
-        **_provenance(entry.filter),
-        "time_base": _VIDEO_TIME,
-    }
+def _beating(workspace: Workspace, sources: Iterable[SourceNode], music: Mapping[str, str]) -> Iterator[Clip]:
+    """The clips with beats, as synchronisation sees them; ``music`` is the music group of each take."""
+    import numpy as np
 
+    from d2midi_build.synchrony.null import BeatsOf
+    from d2midi_build.synchrony.together import Clip
 
-def _clip_row(take: TakeNode, recipe: Recipe) -> dict[str, Any]:
-    clip = take.records["resample"]
-    failure = next((record for record in take.records.values() if record.status == "failed"), None)
-    facts, files = clip.facts, clip.files
-    keypoints, notes, beats, windows = (
-        record.facts if (record := take.records.get(name)) and record.status == "done" else {}
-        for name in ("keypoints", "transcribe", "beats", "window")
-    )
-    musical = beats.get("musical", {})
-    heard = transcription_decision(notes, recipe)
-    return {
-        "clip_id": take.take_id,
-        "take_id": take.take_id,
-        "video_id": take.video_id,
-        **{name: facts.get(name, 0) for name in CLIP_FACTS},
-        "video_sha256": files.get("video.mp4", ""),
-        "audio_sha256": files.get("audio.flac", ""),
-        "original_sha256": files.get("original.flac", ""),
-        **{
-            name: keypoints.get(name)
-            for name in ("body_share", "left_hand_share", "right_hand_share", "face_share")
-        },
-        "n_notes": notes.get("n_notes"),
-        "n_sung": notes.get("n_sung"),
-        "vocal_share": notes.get("vocal_share"),
-        "review": list(heard.reasons),
-        "review_explanation": heard.explanation,
-        "n_beats": beats.get("n_beats"),
-        "tempo_bpm": musical.get("tempo_bpm"),
-        "metre": musical.get("metre"),
-        "beats_confidence": musical.get("confidence"),
-        "beats_method": musical.get("method", ""),
-        "beats_reason": musical.get("reason", ""),
-        "kinematic_beats_reason": beats.get("kinematic", {}).get("reason", ""),
-        "n_windows": windows.get("n_windows"),
-        "status": "failed" if failure else "done" if take.complete else "waiting",
-        "failed_stage": failure.stage if failure else "",
-        "reason": failure.reason if failure else "",
-        "message": failure.message if failure else "",
-        "stage_key": clip.key,
-        "made_by": json.dumps(
-            {name: {"key": record.key, **record.made_by} for name, record in take.records.items()},
-            sort_keys=True,
-        ),
-        "time_base": _CLIP_TIME,
-    }
-
-
-def _stem_rows(take: TakeNode) -> Iterator[dict[str, Any]]:
-    record = take.records.get("separate")
-    for file, digest in (record.files if record else {}).items():
-        yield {
-            "clip_id": take.take_id,
-            "stem": Path(file).stem,
-            "file": f"stems/{take.take_id}/{file}",
-            "sha256": digest,
-            **_provenance(record),
-            "time_base": _CLIP_TIME,
-        }
+    for entry in videos(sources):
+        url, source = urlsplit(entry.entry.url), entry.entry.source.source_id
+        site = (url.hostname or "") if entry.entry.kind == "url" else "local files"
+        for take in entry.takes:
+            record = take.records.get("beats")
+            if record is None or record.status != "done":
+                continue
+            folder = _artefact(workspace, record)
+            beats = tables.read(folder / "beats.parquet", columns=["kind", "time_s"])
+            kinds, times_s = (beats.column(name).to_numpy() for name in ("kind", "time_s"))
+            yield Clip(
+                take.take_id,
+                music.get(take.take_id, take.take_id),
+                BeatsOf(times_s[kinds == "kinematic"], times_s[kinds == "musical"]),
+                np.load(folder / beats_stage.RHYTHM_FILE),
+                (("all", ""), ("site", site), ("source", source)),
+            )
 
 
 def _from_artefacts(name: str, stage: str, workspace: Workspace, sources: Sequence[SourceNode]) -> pa.Table:
@@ -363,7 +285,7 @@ def _from_artefacts(name: str, stage: str, workspace: Workspace, sources: Sequen
         if record is None or record.status != "done":
             continue
         part = tables.read(_artefact(workspace, record) / f"{name}.parquet")
-        constant = {"clip_id": take.take_id, **_provenance(record), "time_base": _CLIP_TIME}
+        constant = {"clip_id": take.take_id, **rows.provenance(record), "time_base": rows.CLIP_TIME}
         columns = [
             pa.repeat(pa.scalar(constant[field.name], field.type), len(part)) if field.name in constant
             else part.column(field.name).cast(field.type)
@@ -375,22 +297,8 @@ def _from_artefacts(name: str, stage: str, workspace: Workspace, sources: Sequen
     return table.combine_chunks()
 
 
-def _state(record: Record | None) -> dict[str, str]:
-    if record is None:
-        return {"status": "waiting", "reason": "", "message": ""}
-    status = "failed" if record.status == "failed" else "done"
-    return {"status": status, "reason": record.reason, "message": record.message}
-
-
-def _provenance(record: Record | None) -> dict[str, str]:
-    if record is None:
-        return {"stage_key": "", "made_by": "{}"}
-    return {"stage_key": record.key, "made_by": json.dumps(record.made_by, sort_keys=True)}
-
-
-def _video_file(entry: EntryNode) -> str:
-    assert entry.crawl is not None
-    return f"videos/{entry.video_id}{Path(entry.crawl.facts['file']).suffix}"
+def _path(workspace: Workspace, name: str) -> Path:
+    return workspace.manifests / f"{name}.parquet"
 
 
 def _artefact(workspace: Workspace, record: Record) -> Path:

@@ -56,6 +56,9 @@ class Listener(Protocol):
     def finished(self, job: Job, record: Record) -> None:
         """A job ended and is recorded."""
 
+    def compared(self, done: int, total: int) -> None:
+        """So many of so many new takes are compared with all others."""
+
 
 class Silent:
     """A listener that says nothing."""
@@ -63,6 +66,7 @@ class Silent:
     def queued(self, job: Job) -> None: ...
     def event(self, event: Event) -> None: ...
     def finished(self, job: Job, record: Record) -> None: ...
+    def compared(self, done: int, total: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -167,16 +171,17 @@ def build(
             if workers is not None:
                 recipe = recipe.with_field("run.workers", workers)
             ran: dict[str, dict[str, int]] = {}
+            heard = listener or Silent()
             for part in _parts(selection, recipe):
-                run = _Run(
-                    workspace, ledger, recipe, sources, part, listener or Silent(), make_engine or _local, ran
-                )
+                run = _Run(workspace, ledger, recipe, sources, part, heard, make_engine or _local, ran)
+                compared = None  # comparing takes long: not on the way out of a run that was stopped
                 try:
                     run.go()
+                    compared = heard.compared
                 finally:
                     run.stop()
                     nodes = state_of(sources, run.flow, ledger, workspace)
-                    manifests.publish(workspace, nodes, recipe)
+                    manifests.publish(workspace, nodes, recipe, compared)
                 if recipe.groups.repeats == "forbid":
                     _no_repeats(workspace, nodes)
     return Summary(ran, run.waiting, time.monotonic() - started, nodes)

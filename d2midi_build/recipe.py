@@ -79,27 +79,69 @@ class FilterRecipe(_Section):
     samples_per_s: float = Field(
         1.0, gt=0, le=20, description="Frames per second given to the people detector."
     )
-    several_reject: float = Field(
-        0.25, ge=0, le=1, description="Share of samples with more than one person: reject above."
+    nobody_review: float = Field(
+        0.2, ge=0, le=1, description="Share of samples without a person: review above."
     )
-    several_review: float = Field(0.15, ge=0, le=1, description="The same share: review above.")
-    nobody_reject: float = Field(
-        0.5, ge=0, le=1, description="Share of samples without a person: reject above."
+    nobody_reject: float = Field(0.5, ge=0, le=1, description="The same: reject above.")
+    several_review: float = Field(
+        0.08, ge=0, le=1, description="Share of samples with more than one person: review above."
     )
-    nobody_review: float = Field(0.2, ge=0, le=1, description="The same share: review above.")
-    still_reject: float = Field(
-        0.15, ge=0, description="Median change between samples in grey levels: reject below, a still picture."
+    several_reject: float = Field(0.25, ge=0, le=1, description="The same: reject above.")
+    overlap_review: float = Field(
+        0.1, ge=0, le=1, description="Share of samples in which somebody overlaps the dancer: review above."
     )
-    still_review: float = Field(0.5, ge=0, description="The same change: review below.")
+    overlap_reject: float = Field(0.35, ge=0, le=1, description="The same: reject above.")
+    small_review: float = Field(
+        0.35, ge=0, description="Height of the dancer, share of the picture: review below."
+    )
+    small_reject: float = Field(0.2, ge=0, description="The same: reject below.")
+    body_review: float = Field(
+        0.75, ge=0, le=1, description="Share of samples with the whole body in view: review below."
+    )
+    body_reject: float = Field(0.5, ge=0, le=1, description="The same: reject below.")
+    background_review: float = Field(0.7, ge=0, description="Clutter of the background: review above.")
+    background_reject: float = Field(1.1, ge=0, description="The same: reject above.")
+    moving_background_review: float = Field(
+        4.0, ge=0, description="Median change of the background between samples in grey levels: review above."
+    )
+    moving_background_reject: float = Field(15.0, ge=0, description="The same: reject above.")
+    camera_review: float = Field(
+        0.1, ge=0, description="Speed of the camera in picture heights per second: review above."
+    )
+    camera_reject: float = Field(0.5, ge=0, description="The same: reject above.")
+    still_review: float = Field(
+        0.5, ge=0, description="Median change of the picture between samples in grey levels: review below."
+    )
+    still_reject: float = Field(0.15, ge=0, description="The same: reject below.")
     silent_below_db: float = Field(
         -50.0, le=0, description="Loudness in dBFS under which a 0.1 s block is silent."
     )
-    silent_reject: float = Field(0.5, ge=0, le=1, description="Share of silent blocks: reject above.")
-    silent_review: float = Field(0.2, ge=0, le=1, description="The same share: review above.")
-    clipped_reject: float = Field(
-        0.05, ge=0, le=1, description="Share of samples in runs at full scale: reject above."
+    silent_review: float = Field(0.2, ge=0, le=1, description="Share of silent blocks: review above.")
+    silent_reject: float = Field(0.5, ge=0, le=1, description="The same: reject above.")
+    quiet_review: float = Field(-40.0, le=0, description="Level of the sound in dBFS: review below.")
+    quiet_reject: float = Field(-55.0, le=0, description="The same: reject below.")
+    clipped_review: float = Field(
+        0.004, ge=0, le=1, description="Share of samples in runs at full scale: review above."
     )
-    clipped_review: float = Field(0.01, ge=0, le=1, description="The same share: review above.")
+    clipped_reject: float = Field(0.04, ge=0, le=1, description="The same: reject above.")
+    music_review: float = Field(
+        0.6, ge=0, le=1, description="Share of windows of sound that are music: review below."
+    )
+    music_reject: float = Field(0.3, ge=0, le=1, description="The same: reject below.")
+    speech_review: float = Field(
+        0.2, ge=0, le=1, description="Share of windows that are a voice without music: review above."
+    )
+    speech_reject: float = Field(0.5, ge=0, le=1, description="The same: reject above.")
+    noise_review: float = Field(
+        -6.0,
+        le=0,
+        description="Steady noise beside the loud moments, the most it can be, in dB: review above.",
+    )
+    noise_reject: float = Field(-1.5, le=0, description="The same: reject above.")
+    bandwidth_review: float = Field(
+        3000.0, ge=0, description="Up to which frequency the sound has content, in Hz: review below."
+    )
+    bandwidth_reject: float = Field(1500.0, ge=0, description="The same: reject below.")
     review: Literal["keep", "drop"] = Field("drop", description="Whether takes that need a human eye go on.")
 
 
@@ -161,6 +203,15 @@ class BeatsRecipe(_Section):
         0.15,
         gt=0,
         description="Least depth of a minimum of the joints' speed, in shares of its median, that is a beat.",
+    )
+    review: bool = Field(
+        True,
+        description="Mark clips for review whose dance does not seem to go with their music; none is rejected.",
+    )
+    lag_review_above_s: float = Field(
+        0.15,
+        ge=0,
+        description="Mean distance of the dance from the beat in seconds: marked for review above.",
     )
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from d2midi_build.flow import EntryNode
+from d2midi_build.flow import EntryNode, TakeNode
 from d2midi_build.pipeline import Listener, Selection, build
 from d2midi_build.recipe import Recipe
-from d2midi_build.screening.calibration import Case
+from d2midi_build.rows import clip_review
+from d2midi_build.screening.calibration import Case, ClipNotes
 from d2midi_build.screening.truth import Truth
 from d2midi_build.sources.lists import merge_lists, read_sources
 
-_STAGES = ("resolve", "crawl", "filter")
+_SCREENING = ("resolve", "crawl", "filter")
+_CLIPS = (*_SCREENING, "resample", "separate", "transcribe", "keypoints", "beats")
 
 
 def measure(
@@ -20,6 +22,7 @@ def measure(
     workspace: Path,
     recipe: Recipe,
     *,
+    clips: bool = False,
     workers: int | None = None,
     listener: Listener | None = None,
 ) -> tuple[list[Case], list[str]]:
@@ -32,6 +35,8 @@ def measure(
         Where to keep what is measured.
     recipe : Recipe
         How to measure.
+    clips : bool
+        Also make clips of what is accepted, and look at what their stages say; costs as much as a build.
     workers : int, optional
         Processes; one per core by default.
     listener : Listener, optional
@@ -46,25 +51,38 @@ def measure(
     """
     files = sorted({truth.file.resolve() for truth in truths})
     sources = list(merge_lists(read_sources(file) for file in files))
-    summary = build(sources, workspace, recipe, Selection(_STAGES), workers=workers, listener=listener)
+    selection = Selection(_CLIPS if clips else _SCREENING)
+    any_length = recipe.with_field("window.frames", 1)
+    summary = build(sources, workspace, any_length, selection, workers=workers, listener=listener)
     entries = {
         Path(entry.entry.url).resolve(): entry for source in summary.sources for entry in source.entries
     }
     cases, unmeasured = [], []
     for truth in truths:
         entry = entries[truth.file.resolve()]
-        takes = [
-            take.scores
-            for take in entry.takes
-            if truth.start_s is None or truth.end_s is None
-            or truth.start_s <= (take.start_s + take.end_s) / 2 < truth.end_s
-        ]  # fmt: skip
+        takes = [take for take in entry.takes if _belongs(take, truth)]
         if takes:
             cuts_s = tuple(take.start_s for take in entry.takes[1:])
-            cases.append(Case(truth, tuple(takes), cuts_s, 1 / _fps(entry)))
+            scores, notes = (take.scores for take in takes), (_notes(take, recipe) for take in takes)
+            cases.append(Case(truth, tuple(scores), tuple(notes), cuts_s, 1 / _fps(entry)))
         else:
             unmeasured.append(f"{truth.row} ({truth.name}): {_why(entry)}")
     return cases, unmeasured
+
+
+def _notes(take: TakeNode, recipe: Recipe) -> ClipNotes | None:
+    beats = take.records.get("beats")
+    if beats is None or beats.status != "done":
+        return None
+    return ClipNotes(clip_review(take, recipe).reasons, beats.facts["synchrony"]["status"])
+
+
+def _belongs(take: TakeNode, truth: Truth) -> bool:
+    """Whether at least half of the take lies in the row's range."""
+    if truth.start_s is None or truth.end_s is None:
+        return True
+    shared_s = min(take.end_s, truth.end_s) - max(take.start_s, truth.start_s)
+    return 2 * shared_s >= take.end_s - take.start_s
 
 
 def _fps(entry: EntryNode) -> float:
@@ -76,4 +94,4 @@ def _why(entry: EntryNode) -> str:
     for record in (entry.crawl, entry.filter):
         if record is not None and record.status == "failed":
             return f"{record.message} Take the row out of the table, or mend the file."
-    return "no shot lies in its range: correct start_s and end_s"
+    return "no shot lies in its range by half or more: correct start_s and end_s, or judge the whole shot"

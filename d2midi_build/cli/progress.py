@@ -92,6 +92,11 @@ class _Bars:
         if record.status == "failed":
             self.note(f"{job.stage} {job.item} failed ({record.reason}): {record.message}")
 
+    def compared(self, done: int, total: int) -> None:
+        if "repeats" not in self._tasks:
+            self._tasks["repeats"] = self._progress.add_task("repeats", unit="takes")
+        self._progress.update(self._tasks["repeats"], total=total, completed=done)
+
     def note(self, text: str) -> None:
         self._progress.console.print(Text(text), highlight=False)
 
@@ -126,6 +131,10 @@ class _Lines:
             self.note(f"{job.stage} {job.item} failed ({record.reason}): {record.message}")
         self._say()
 
+    def compared(self, done: int, total: int) -> None:
+        self._tally.total["repeats"], self._tally.done["repeats"] = total, done
+        self._say()
+
     def note(self, text: str) -> None:
         self._console.print(Text(text), highlight=False, soft_wrap=True)
 
@@ -135,7 +144,7 @@ class _Lines:
             return
         self._said = now
         parts = [
-            f"{name} {done:.0f}/{self._tally.total[name]:.0f} {stage(name).unit}"
+            f"{name} {done:.0f}/{self._tally.total[name]:.0f} {'takes' if name == 'repeats' else stage(name).unit}"
             for name, done in self._tally.done.items()
         ]
         self.note(f"[{now - self._started:.0f} s] " + ", ".join(parts))

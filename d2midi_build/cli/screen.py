@@ -66,23 +66,31 @@ def list_takes(
     """
     from d2midi_build import manifests
     from d2midi_build.pipeline import state
+    from d2midi_build.rows import clip_review
     from d2midi_build.screening import decisions
+    from d2midi_build.screening.verdicts import Judgement
     from d2midi_build.workspace import Workspace
 
     if sheet:
         to_write(sheet)
     rows = []
-    for entry in manifests.videos(state(Workspace.open(workspace))):
+    opened = Workspace.open(workspace)
+    recipe = manifests.remembered(opened)[1]
+    for entry in manifests.videos(state(opened)):
         assert entry.crawl is not None
         about = {"url": entry.entry.url, "title": entry.crawl.facts["info"]["title"]}
         for take in entry.takes:
             decided = take.judgement.verdict is not None
+            span = {"start_s": f"{take.start_s:.2f}", "end_s": f"{take.end_s:.2f}"}
+            where = {"video": take.video["video"], **span, **about}
             if status in (StatusChoice.ALL, take.decision.status) or (
                 status is StatusChoice.DECIDED and decided
             ):
-                span = {"start_s": f"{take.start_s:.2f}", "end_s": f"{take.end_s:.2f}"}
-                where = {"video": take.video["video"], **span, **about}
                 rows.append(decisions.sheet_row(take.take_id, take.judgement, where))
+            elif status is StatusChoice.REVIEW and not decided and take.decision.status == "accept":
+                noticed = clip_review(take, recipe)
+                if noticed.reasons:
+                    rows.append(decisions.sheet_row(take.take_id, Judgement(noticed), where))
     if sheet:
         decisions.write_sheet(sheet, rows)
     if as_json:
@@ -221,6 +229,13 @@ def calibrate(
             file_okay=False,
         ),
     ] = Path("d2midi-calibration"),
+    clips: Annotated[
+        bool,
+        typer.Option(
+            "--clips",
+            help="Also make clips of what is accepted, and count what their stages notice; takes much longer.",
+        ),
+    ] = False,
     recipe: RecipeOption = None,
     workers: WorkersOption = None,
     quiet: QuietOption = False,
@@ -258,13 +273,17 @@ def calibrate(
     known = [row for table, folder in zip(truth, videos, strict=True) for row in read_truth(table, folder)]
     chosen = Recipe.load(recipe) if recipe else Recipe()
     with running.stoppable(), listener(quiet=quiet or as_json) as heard:
-        cases, unmeasured = measure(known, workspace, chosen, workers=workers, listener=heard)
+        cases, unmeasured = measure(known, workspace, chosen, clips=clips, workers=workers, listener=heard)
     if not cases:
         raise UsageError("nothing could be measured: " + "; ".join(unmeasured[:5]))
     found = held_against(cases, chosen, unmeasured)
-    command = "d2midi screen calibrate " + " ".join(
-        f"--truth {shlex.quote(str(table))} --videos {shlex.quote(str(folder))}"
-        for table, folder in zip(truth, videos, strict=True)
+    command = (
+        "d2midi screen calibrate "
+        + " ".join(
+            f"--truth {shlex.quote(str(table))} --videos {shlex.quote(str(folder))}"
+            for table, folder in zip(truth, videos, strict=True)
+        )
+        + (" --clips" if clips else "")
     )
     text = pages.page(found, chosen, "How good screening is", command)
     if page:

@@ -73,6 +73,28 @@ class Pair:
         return f"{what} {other} for {self.overlap_s:.0f} s ({self.how}, score {self.score:.2f})"
 
 
+class Components:
+    """Sets of takes that are joined, each called by its smallest member (union-find)."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def first(self, take: str) -> str:
+        """The smallest take of a take's set."""
+        root = take
+        while (above := self._parent.get(root, root)) != root:
+            root = above
+        while take != root:
+            self._parent[take], take = root, self._parent.get(take, take)
+        return root
+
+    def join(self, one: str, other: str) -> bool:
+        """Make the sets of two takes one; whether they were two."""
+        low, high = sorted((self.first(one), self.first(other)))
+        self._parent[high] = low
+        return low != high
+
+
 def groups(members: Sequence[Member], pairs: Iterable[Pair]) -> list[dict[str, Any]]:
     """Rows of table ``groups``: each take once per kind, without the provenance columns.
 
@@ -89,7 +111,7 @@ def groups(members: Sequence[Member], pairs: Iterable[Pair]) -> list[dict[str, A
         always, alone if need be. A group is called by its first take, so the name of a group may change when takes
         are added; who is in it does not depend on their order.
     """
-    joined = {kind: _Components() for kind in KINDS}
+    joined = {kind: Components() for kind in KINDS}
     why: dict[tuple[str, str], list[str]] = {}
 
     def join(kind: str, one: str, other: str) -> None:
@@ -159,24 +181,3 @@ def _names(kind: str, member: Member) -> list[tuple[str, str]]:
 
 def _plain(name: str) -> str:
     return " ".join(name.casefold().split())
-
-
-class _Components:
-    """Sets of takes that are joined, each called by its smallest member (union-find)."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-
-    def first(self, take: str) -> str:
-        """The smallest take of a take's set."""
-        root = take
-        while (above := self._parent.get(root, root)) != root:
-            root = above
-        while take != root:
-            self._parent[take], take = root, self._parent.get(take, take)
-        return root
-
-    def join(self, one: str, other: str) -> None:
-        """Make the sets of two takes one."""
-        low, high = sorted((self.first(one), self.first(other)))
-        self._parent[high] = low

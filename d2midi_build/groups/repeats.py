@@ -1,19 +1,21 @@
 """Which takes repeat the music or the picture of others, remembered between builds.
 
 Comparing n takes takes n * (n - 1) / 2 comparisons, so only those of takes that are new are made. The file in
-the workspace is a memory of that, never the truth: without it everything is compared again.
+the workspace is a memory of that, never the truth: without it everything is compared again. Of the pairs found those
+are kept that make the groups, the surest first.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from d2midi_build.groups.membership import Member, Pair, groups
+from d2midi_build.groups.membership import KINDS, Components, Member, Pair, groups
 from d2midi_build.screening.criteria import BEST_FIRST
 
 if TYPE_CHECKING:
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
 VERSION = 1
 """Raised whenever the same fingerprints would give other pairs."""
 
-MUSIC_FILE, PICTURE_FILE = "music.npz", "picture.npz"
-"""What the stage ``filter`` leaves of a video to compare it by."""
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -63,36 +64,63 @@ def dropped(workspace: Workspace, recipe: Recipe) -> Mapping[str, str]:
 
 
 def update(
-    path: Path, members: Sequence[Member], progress: Callable[[int, int], None] = lambda done, total: None
+    path: Path, members: Sequence[Member], compared: Callable[[int, int], None] | None = None
 ) -> Repeats:
-    """Compare what is new, and remember it.
+    """Forget takes that are gone, compare those that are new, and remember both.
 
     Parameters
     ----------
     path : Path
-        The memory.
+        The memory; it is written after every few takes, so a kill loses little.
     members : sequence of Member
-        All takes that may become clips; those that are gone are forgotten.
-    progress : callable, optional
-        Is told how many comparisons are done, and of how many.
+        All takes that may become clips.
+    compared : callable, optional
+        Is told how many new takes are compared, and of how many. Without it nothing new is compared.
     """
     before = load(path)
-    now = {member.take_id: member.key for member in members}
-    known = {take for take, key in before.compared.items() if now.get(take) == key}
-    kept = [pair for pair in before.pairs if pair.first in known and pair.second in known]
-    new = [] if len(known) == len(now) else find_pairs(members, known, progress)
-    pairs = tuple(sorted([*kept, *new], key=lambda pair: (pair.kind, pair.first, pair.second)))
-    found = Repeats(now, pairs, left_out(members, pairs))
-    if found != before:
-        _save(path, found)
-    return found
+    now = {member.take_id: member for member in members}
+    known = _still_known(before, now)
+    pairs = _joining(pair for pair in before.pairs if pair.first in known and pair.second in known)
+    new = [member for member in members if member.take_id not in known]
+    if new and compared is not None:
+        from d2midi_build.groups.comparing import Comparison
+
+        comparison = Comparison([now[take] for take in known])
+        for start in range(0, len(new), _AT_ONCE):
+            some = new[start : start + _AT_ONCE]
+            found = comparison.add(some, partial(_tell, compared, start, len(some), len(new)))
+            known |= {member.take_id: member.key for member in some}
+            pairs = _joining([*pairs, *found])
+            _save(path, Repeats(known, pairs, {}))
+    result = Repeats(known, pairs, left_out(members, pairs))
+    if new or result != before:
+        _save(path, result)
+    return result
 
 
-def find_pairs(
-    members: Sequence[Member], known: set[str], progress: Callable[[int, int], None]
-) -> list[Pair]:
-    """Compare the takes that are not known with all others."""
-    return []
+def _still_known(before: Repeats, now: Mapping[str, Member]) -> dict[str, str]:
+    """Takes that need not be compared with each other again.
+
+    Not those that a take which is gone joined to others: what joined them without it was not kept.
+    """
+    same = {take: key for take, key in before.compared.items() if take in now and now[take].key == key}
+    joined = Components()
+    for pair in before.pairs:
+        joined.join(pair.first, pair.second)
+    torn = {joined.first(take) for take in before.compared if take not in same}
+    return {take: key for take, key in same.items() if joined.first(take) not in torn}
+
+
+def _tell(compared: Callable[[int, int], None], done: int, some: int, total: int, share: float) -> None:
+    compared(done + int(share * some), total)
+
+
+def _joining(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+    """The pairs that make groups, the surest kept: so n copies of a video are n - 1 pairs, not n * (n - 1) / 2."""
+    joined = {kind: Components() for kind in KINDS}
+    best_first = sorted(pairs, key=lambda pair: (-pair.score, pair.first, pair.second))
+    kept = [pair for pair in best_first if joined[pair.kind].join(pair.first, pair.second)]
+    return tuple(sorted(kept, key=lambda pair: (pair.kind, pair.first, pair.second)))
 
 
 def left_out(members: Sequence[Member], pairs: Sequence[Pair]) -> dict[str, str]:

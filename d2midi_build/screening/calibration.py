@@ -15,25 +15,36 @@ import numpy as np
 
 from d2midi_build.recipe import Recipe
 from d2midi_build.screening.criteria import BEST_FIRST, CRITERIA, Criterion, Status, decide
-from d2midi_build.screening.truth import Truth
+from d2midi_build.screening.truth import LABELS, Truth
 
 SHORTEST_TAKE_S: Final = 2.0
 """Shorter takes decide nothing about a video that has longer ones."""
 
-_MARGIN: Final = 0.1
 _SWEPT: Final = 7
+_FALSE_ALARM: Final = 5.0
+
+
+@dataclass(frozen=True)
+class ClipNotes:
+    """What later stages say of a clip: reasons for review, and whether the dance goes with the music (table
+    ``clips``: ``review`` and ``sync``)."""
+
+    review: tuple[str, ...]
+    sync: str
 
 
 @dataclass(frozen=True)
 class Case:
     """A row of a truth table with what was measured.
 
-    ``takes`` are the scores of the takes whose middle lies in its range, as ``stages.filter`` stores them;
-    ``cuts_s`` the cuts found in the video; ``frame_s`` the time between its pictures.
+    ``takes`` are the scores of its takes as ``stages.filter`` stores them; ``clips`` what later stages say of the clips
+    made of them, None where none was made; ``cuts_s`` the cuts found in the video; ``frame_s`` the time between its
+    pictures.
     """
 
     truth: Truth
     takes: tuple[Mapping[str, Any], ...]
+    clips: tuple[ClipNotes | None, ...] = ()
     cuts_s: tuple[float, ...] = ()
     frame_s: float = 1 / 30
 
@@ -44,9 +55,24 @@ class Case:
 
     def status(self, recipe: Recipe) -> Status:
         """What screening says of it: the best of its takes, however short they are."""
-        whole = recipe.with_field("window.frames", 1)
-        long = [take for take in self.takes if take["end_s"] - take["start_s"] >= SHORTEST_TAKE_S]
-        return min((decide(take, whole).status for take in long or [self.main]), key=BEST_FIRST.index)
+        whole = _any_length(recipe)
+        judged = zip(self.takes, self.clips or [None] * len(self.takes), strict=True)
+        long = [(take, clip) for take, clip in judged if take["end_s"] - take["start_s"] >= SHORTEST_TAKE_S]
+        found: list[Status] = []
+        for take, clip in long or [(self.main, None)]:
+            status = decide(take, whole).status
+            found.append("review" if status == "accept" and clip is not None and clip.review else status)
+        return min(found, key=BEST_FIRST.index)
+
+    @property
+    def sync(self) -> str | None:
+        """What is said of the synchronisation of its longest clip; None without one."""
+        made = [
+            (take["end_s"] - take["start_s"], clip.sync)
+            for take, clip in zip(self.takes, self.clips, strict=False)
+            if clip
+        ]
+        return max(made)[1] if made else None
 
 
 @dataclass(frozen=True)
@@ -154,7 +180,8 @@ class Cuts:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The whole result; ``unmeasured`` are rows whose video could not be screened, with why."""
+    """The whole result; ``synchrony[label][status]`` counts clips by what is true and what is said of them,
+    ``unmeasured`` are rows whose video could not be screened, with why."""
 
     n_sources: int
     n_rows: int
@@ -162,6 +189,7 @@ class Calibration:
     held_out: Confusion
     criteria: tuple[CriterionResult, ...]
     cuts: Cuts
+    synchrony: Mapping[str, Mapping[str, int]]
     unmeasured: tuple[str, ...] = field(default=())
 
 
@@ -186,6 +214,7 @@ def calibrate(cases: Sequence[Case], recipe: Recipe, unmeasured: Iterable[str] =
         held_out=_confusion(cases, [chosen[case.truth.source] for case in cases]),
         criteria=tuple(_criterion(criterion, cases, recipe, chosen) for criterion in CRITERIA),
         cuts=_cuts(cases),
+        synchrony=_synchrony(cases),
         unmeasured=tuple(unmeasured),
     )
 
@@ -206,20 +235,27 @@ def fitted(cases: Sequence[Case], recipe: Recipe) -> Recipe:
 def suggest(criterion: Criterion, bad: Sequence[float], good: Sequence[float]) -> tuple[float, float] | None:
     """Thresholds for review and rejection from scores of bad and good rows; None without both.
 
-    Where a gap parts them, its thirds: a score in the middle third is for a human. Where they overlap, the overlap
-    is for a human, widened by a tenth on either side.
+    The threshold for review is the one at which the share of bad rows it flags, less five times that of good rows, is
+    largest (Youden's index, Cancer 3, 1950, with a weight: there are many criteria, and each false alarm costs
+    somebody's time); the one for rejection flags no good row. Between the two scores that a threshold parts, review
+    lies a third of the way from the better to the worse, rejection two thirds: where one gap parts all bad from all
+    good rows, its middle third is for a human.
     """
     if not bad or not good:
         return None
     sign = 1.0 if criterion.bad == "above" else -1.0
-    best_bad, worst_good = min(sign * value for value in bad), max(sign * value for value in good)
-    if best_bad > worst_good:
-        step = (best_bad - worst_good) / 3
-        review, reject = worst_good + step, best_bad - step
-    else:
-        step = _MARGIN * max(worst_good - best_bad, 1e-9)
-        review, reject = best_bad - step, worst_good + step
-    return sign * review, sign * reject
+    bads, goods = np.sort(sign * np.array(bad)), np.sort(sign * np.array(good))
+    scores = np.unique([*bads, *goods])
+    gain = [(bads > at).mean() - _FALSE_ALARM * (goods > at).mean() for at in scores]
+    best = int(np.argmax(gain))
+    review = scores[best] + (scores[best + 1] - scores[best]) / 3 if best + 1 < len(scores) else scores[best]
+    worst_good, beyond = goods[-1], bads[bads > goods[-1]]
+    reject = worst_good + (beyond[0] - worst_good) * 2 / 3 if len(beyond) else worst_good
+    return sign * float(review), sign * float(max(review, reject))
+
+
+def _any_length(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(update={"window": recipe.window.model_copy(update={"frames": 1})})
 
 
 def _labelled(
@@ -228,7 +264,7 @@ def _labelled(
     """Sources and scores of the rows labelled bad, and good, for a criterion."""
     sides: tuple[list[tuple[str, float]], list[tuple[str, float]]] = ([], [])
     for case in cases:
-        value, label = case.main[criterion.score], case.truth.labels[criterion.truth]
+        value, label = case.main[criterion.score], case.truth.labels.get(criterion.truth)
         if value is not None:
             for side, labels in zip(sides, (criterion.bad_labels, criterion.good_labels), strict=True):
                 if label in labels:
@@ -291,27 +327,41 @@ def _confusion(cases: Sequence[Case], recipes: Sequence[Recipe]) -> Confusion:
         status = case.status(recipe)
         counts[case.truth.verdict][status] += 1
         if (case.truth.verdict, status) in (("good", "reject"), ("bad", "accept")):
-            why = decide(case.main, recipe.with_field("window.frames", 1)).explanation
+            why = decide(case.main, _any_length(recipe)).explanation
             wrong.append(
                 f"{case.truth.name}: {case.truth.verdict}, but {status}" + (f" ({why})" if why else "")
             )
     return Confusion(counts, tuple(wrong))
 
 
+def _synchrony(cases: Sequence[Case]) -> dict[str, dict[str, int]]:
+    counts = {
+        label: dict.fromkeys(("synchronised", "not_synchronised", "unknown"), 0) for label in LABELS["sync"]
+    }
+    for case in cases:
+        label, said = case.truth.labels["sync"], case.sync
+        if label and said:
+            counts[label][said] += 1
+    return counts
+
+
 def _cuts(cases: Sequence[Case]) -> Cuts:
-    """Whole videos only: a range says nothing of the rest."""
+    """A cut at which a range begins belongs to it, one at which it ends does not."""
     found = known = 0
     invented = []
     for case in cases:
-        if case.truth.start_s is not None:
-            continue
-        within_s = 2 * case.frame_s + 1e-6
-        left = list(case.cuts_s)
-        for cut_s in case.truth.cuts_s:
+        truth, within_s = case.truth, 2 * case.frame_s + 1e-6
+        begin_s, end_s = (truth.start_s or 0.0) - within_s, (truth.end_s or np.inf) - within_s
+        left = [at for at in case.cuts_s if begin_s <= at < end_s]
+        for cut_s in truth.cuts_s:
             known += 1
             near = min(left, key=lambda at: abs(at - cut_s), default=None)
             if near is not None and abs(near - cut_s) <= within_s:
                 left.remove(near)
                 found += 1
-        invented += [f"{case.truth.name} at {at:.2f} s" for at in left]
+        invented += [
+            f"{truth.name} at {at:.2f} s"
+            for at in left
+            if truth.start_s is None or at > begin_s + 2 * within_s
+        ]
     return Cuts(Share(found, known), tuple(invented))

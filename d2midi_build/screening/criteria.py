@@ -54,7 +54,7 @@ class Criterion:
     form : str
         How numbers are written: a format specification.
     truth : str
-        Column of a truth table (``screening.truth``) that says the same by eye or ear.
+        Column of a truth table (``screening.truth``) that says the same by eye or ear; empty if none does.
     bad_labels, good_labels : tuple of str
         That column's labels with which a take should be caught, and should not; others count for neither.
     """
@@ -91,12 +91,36 @@ class Criterion:
 
 CRITERIA: Final = (
     Criterion(
+        "nobody", "nobody_share", "no_person", "no person {value} of the time", "above", ".0%",
+        "people", ("none",), ("one",),
+    ),
+    Criterion(
         "several", "several_share", "several_people", "more than one person {value} of the time", "above", ".0%",
         "people", ("several",), ("one",),
     ),
     Criterion(
-        "nobody", "nobody_share", "no_person", "no person {value} of the time", "above", ".0%",
-        "people", ("none",), ("one",),
+        "overlap", "overlap_share", "overlapped", "somebody overlaps the dancer {value} of the time", "above", ".0%",
+        "people", ("several",), ("one",),
+    ),
+    Criterion(
+        "small", "person_height", "small_person", "the dancer is {value} of the picture high", "below", ".0%",
+        "", (), (),
+    ),
+    Criterion(
+        "body", "whole_share", "body_not_in_view", "the whole body is in view {value} of the time", "below", ".0%",
+        "body", ("part",), ("full",),
+    ),
+    Criterion(
+        "background", "clutter", "busy_background", "clutter of the background {value}", "above", ".2f",
+        "background", ("busy",), ("pure",),
+    ),
+    Criterion(
+        "moving_background", "background_motion", "moving_background", "the background changes by {value} grey levels",
+        "above", ".1f", "", (), (),
+    ),
+    Criterion(
+        "camera", "camera_motion", "camera_moves", "the camera moves {value} picture heights a second", "above", ".2f",
+        "camera", ("moves",), ("fixed",),
     ),
     Criterion(
         "still", "change", "still_picture", "the picture changes by {value} grey levels", "below", ".2f",
@@ -107,8 +131,27 @@ CRITERIA: Final = (
         "sound", ("silent",), ("music",),
     ),
     Criterion(
+        "quiet", "loudness_db", "quiet", "a level of {value} dBFS", "below", ".0f",
+        "sound", ("silent",), ("music",),
+    ),
+    Criterion(
         "clipped", "clipped_share", "clipped", "clipped sound: {value} of the samples", "above", ".1%",
         "clipped", ("yes",), ("no",),
+    ),
+    Criterion(
+        "music", "music_share", "not_music", "music {value} of the time", "below", ".0%",
+        "sound", ("speech", "noise", "silent"), ("music",),
+    ),
+    Criterion(
+        "speech", "speech_share", "speech", "a voice without music {value} of the time", "above", ".0%",
+        "sound", ("speech",), ("music",),
+    ),
+    Criterion(
+        "noise", "noise_db", "noisy", "steady noise may be {value} dB beside the loud moments", "above", ".0f",
+        "sound", ("noise",), ("music",),
+    ),
+    Criterion(
+        "bandwidth", "bandwidth_hz", "narrow_band", "sound up to {value} Hz only", "below", ".0f", "", (), (),
     ),
 )  # fmt: skip
 """All criteria, in the order in which reasons are told."""

@@ -38,6 +38,7 @@ def page(found: Calibration, recipe: Recipe, title: str, command: str) -> str:
         f"Found within two frames: {found.cuts.found}. Found where there is none: "
         f"{', '.join(found.cuts.invented) or 'none'}.",
         "",
+        *_synchrony(found),
         "## Criteria",
         "",
         "*Bad* rows carry a label that the criterion should catch, *good* ones the label it should leave alone; rows "
@@ -101,6 +102,7 @@ def data(found: Calibration) -> dict[str, Any]:
             }
             for result in found.criteria
         },
+        "synchrony": {label: dict(row) for label, row in found.synchrony.items()},
         "unmeasured": list(found.unmeasured),
     }
 
@@ -121,6 +123,23 @@ def _confusion(found: Confusion, how: str) -> list[str]:
         "",
     ]
     return lines + ([*(f"- {each}" for each in found.wrong), ""] if found.wrong else [])
+
+
+def _synchrony(found: Calibration) -> list[str]:
+    if not any(sum(row.values()) for row in found.synchrony.values()):
+        return []
+    said = list(next(iter(found.synchrony.values())))
+    return [
+        "## Does the dance go with the music?",
+        "",
+        f"| truth | {' | '.join(each.replace('_', ' ') for each in said)} |",
+        f"|---|{'---|' * len(said)}",
+        *(
+            f"| {label} | {' | '.join(str(Share(row[each], sum(row.values()))) for each in said)} |"
+            for label, row in found.synchrony.items()
+        ),
+        "",
+    ]
 
 
 def _criterion(result: CriterionResult, recipe: Recipe) -> str:

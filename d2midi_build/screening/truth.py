@@ -20,8 +20,12 @@ LABELS: Final[dict[str, tuple[str, ...]]] = {
     "picture": ("moving", "still"),
     "sound": ("music", "music_speech", "speech", "noise", "silent", "none"),
     "clipped": ("yes", "no"),
+    "sync": ("yes", "no"),
 }
 """Columns that hold a label, and the labels; empty means that it cannot be said (not for ``verdict``)."""
+
+OPTIONAL: Final = ("sync",)
+"""Columns that a table may leave out."""
 
 COLUMNS: Final = ("file", "source", "start_s", "end_s", *LABELS, "cuts_s", "remark")
 
@@ -67,7 +71,7 @@ def read_truth(table: Path, videos: Path) -> list[Truth]:
     Parameters
     ----------
     table : Path
-        CSV, UTF-8, with the columns ``COLUMNS``; others are ignored.
+        CSV, UTF-8, with the columns ``COLUMNS`` (but for ``OPTIONAL``); others are ignored.
     videos : Path
         The folder its files are named from.
 
@@ -83,7 +87,7 @@ def read_truth(table: Path, videos: Path) -> list[Truth]:
             columns, rows = reader.fieldnames or [], list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"cannot read the truth table {table}: {error}") from error
-    if missing := [column for column in COLUMNS if column not in columns]:
+    if missing := [column for column in COLUMNS if column not in (*columns, *OPTIONAL)]:
         raise UsageError(
             f"{table} lacks the columns {', '.join(missing)}: a truth table has {', '.join(COLUMNS)} "
             "(docs/screening.md says what goes into each)"
@@ -107,7 +111,7 @@ def read_truth(table: Path, videos: Path) -> list[Truth]:
 
 
 def _truth(row: dict[str, str], videos: Path, place: str) -> Truth:
-    cells = {name: (row[name] or "").strip() for name in COLUMNS}
+    cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
     if not cells["file"] or not cells["source"]:
         raise ValueError("file and source must not be empty")
     file = videos / cells["file"]

@@ -1,13 +1,16 @@
-"""Find a clip's beats: musical ones in its sound and notes, kinematic ones in its keypoints."""
+"""Find a clip's beats, musical ones in its sound and notes, kinematic ones in its keypoints, and whether they agree."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d2midi_build import clock, tables
+from d2midi_build.recipe import Recipe
+from d2midi_build.screening.criteria import Decision
 from d2midi_build.stages.base import Made, Stage, Work
 
 if TYPE_CHECKING:
@@ -15,6 +18,37 @@ if TYPE_CHECKING:
 
     from d2midi_build.motion.kinematic_beats import KinematicBeats
     from d2midi_build.music.beats import Beats
+
+
+RHYTHM_FILE = "rhythm.npy"
+"""What is pooled over clips: float32, shape (2, n_frames), rhythm of motion and of onsets."""
+
+
+def decide(facts: Mapping[str, Any], recipe: Recipe) -> Decision:
+    """Hold a clip's synchronisation against the recipe's thresholds.
+
+    Parameters
+    ----------
+    facts : mapping
+        ``synchrony``: the fields of ``synchrony.phase.PhaseTest``.
+    recipe : Recipe
+        Section ``beats``.
+
+    Returns
+    -------
+    Decision
+        ``review`` with the reason ``not_synchronised`` or ``lag`` where a human should look, else ``accept``; nothing
+        is rejected, since how far this can be trusted on real dances is not known.
+    """
+    found, limit_s = facts.get("synchrony"), recipe.beats.lag_review_above_s
+    if not recipe.beats.review or found is None:
+        return Decision("accept")
+    if found["status"] == "not_synchronised":
+        return Decision("review", ("not_synchronised",), found["explanation"])
+    if found["status"] == "synchronised" and abs(found["lag_s"]) > limit_s:
+        words = f"the dance is {found['lag_s']:+.2f} s off the beat (review beyond {limit_s:.2f} s)"
+        return Decision("review", ("lag",), words)
+    return Decision("accept")
 
 
 @cache
@@ -37,6 +71,8 @@ def _run(work: Work) -> Made:
     from d2midi_build.music.audio import read_sound
     from d2midi_build.music.beats import find_beats
     from d2midi_build.music.notes import Notes
+    from d2midi_build.synchrony.phase import phase_test
+    from d2midi_build.synchrony.rhythm import motion_rhythm, onset_rhythm
 
     audio, rate_hz = read_sound(Path(work.inputs["audio"]), work.out)
     notes = Notes.from_table(tables.read(Path(work.inputs["notes"])))
@@ -51,6 +87,8 @@ def _run(work: Work) -> Made:
     )
     table = _table(musical, kinematic, end_s)
     tables.write(work.out / "beats.parquet", table)
+    motion = motion_rhythm(keypoints.body_world, keypoints.present_body, keypoints.body_image)
+    np.save(work.out / RHYTHM_FILE, np.stack([motion, onset_rhythm(audio, rate_hz, work.inputs["n_frames"])]))
     kinds = np.array(table.column("kind").to_pylist())
     facts = {
         "n_beats": len(table),
@@ -69,6 +107,7 @@ def _run(work: Work) -> Made:
             "method": kinematic.method,
             "n_beats": int((kinds == "kinematic").sum()),
         },
+        "synchrony": asdict(phase_test(kinematic.times_s, musical.times_s)),
         "media_s": end_s,
     }
     made_by = {"musical": musical.method, "kinematic": kinematic.method}
@@ -110,7 +149,7 @@ def _table(musical: Beats, kinematic: KinematicBeats, end_s: float) -> pa.Table:
 
 STAGE = Stage(
     name="beats",
-    version=2,
+    version=3,
     reads=("beats.least_confidence", "beats.least_prominence"),
     unit="s",
     cpu_per_unit=0.01,

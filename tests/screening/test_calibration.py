@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from d2midi_build.recipe import Recipe
-from d2midi_build.screening.calibration import Calibration, Case, Share, calibrate, suggest
+from d2midi_build.screening.calibration import Calibration, Case, ClipNotes, Share, calibrate, suggest
 from d2midi_build.screening.criteria import CRITERIA
 from d2midi_build.screening.page import data, page
 from d2midi_build.screening.truth import LABELS, Truth
@@ -22,7 +22,7 @@ def case(
 ) -> Case:  # fmt: skip
     labels = dict.fromkeys(LABELS, "") | {"people": people}
     truth = Truth(Path("v.mp4"), f"{source}.mp4", source, None, None, verdict, labels, cuts_s, "line 2")  # type: ignore[arg-type]
-    return Case(truth, tuple(GOOD | take for take in takes or ({},)), found_s, 1 / 25)
+    return Case(truth, tuple(GOOD | take for take in takes or ({},)), (), found_s, 1 / 25)
 
 
 def test_intervals_are_clopper_and_pearson_s() -> None:
@@ -35,11 +35,18 @@ def test_intervals_are_clopper_and_pearson_s() -> None:
     assert str(Share(1, 4)) == "1 of 4 (1%-81%)"
 
 
-def test_a_gap_is_parted_in_thirds_and_an_overlap_is_for_people() -> None:
+def test_a_gap_is_parted_in_thirds() -> None:
     assert suggest(SEVERAL, [0.9, 0.6], [0.0, 0.3]) == pytest.approx((0.4, 0.5))
     assert suggest(STILL, [0.1], [0.7, 4.0]) == pytest.approx((0.5, 0.3))  # bad below
-    assert suggest(SEVERAL, [0.2, 0.9], [0.0, 0.3]) == pytest.approx((0.19, 0.31))
     assert suggest(SEVERAL, [0.2], []) is None
+
+
+def test_where_they_overlap_no_good_row_is_rejected_and_few_are_reviewed() -> None:
+    # From .1 to .2 one more bad row would be flagged, and a good one of four, which weighs five times as much.
+    limits = suggest(SEVERAL, [0.2, 0.8, 0.9], [0.0, 0.1, 0.1, 0.3])
+    assert limits == pytest.approx((0.3 + 0.5 / 3, 0.3 + 0.5 * 2 / 3))
+    # No bad row beyond the worst good one: nothing is flagged.
+    assert suggest(SEVERAL, [0.2, 0.3], [0.0, 1.0]) == pytest.approx((1.0, 1.0))
 
 
 def test_the_decision_is_that_of_the_best_take_whatever_its_length() -> None:
@@ -50,6 +57,16 @@ def test_the_decision_is_that_of_the_best_take_whatever_its_length() -> None:
     # A flash of a second between two others decides nothing.
     brief = case("a", "bad", "several", {"several_share": 0.9}, {"end_s": 1.0})
     assert brief.status(recipe) == "reject"
+
+
+def test_what_a_clip_s_stages_notice_makes_it_a_review() -> None:
+    base = case("a", "good", "one")
+    noticed = Case(base.truth, base.takes, (ClipNotes(("not_synchronised",), "not_synchronised"),))
+    assert (base.status(Recipe()), noticed.status(Recipe()), noticed.sync) == (
+        "accept",
+        "review",
+        "not_synchronised",
+    )
 
 
 @pytest.fixture
@@ -84,10 +101,10 @@ def test_confusion_and_criteria_are_counted(found: Calibration) -> None:
 
 
 def test_each_source_is_judged_by_what_the_others_chose(found: Calibration) -> None:
-    # Without "four", bad .9 and good to .3: review above .5, so its .1 passes. Without "two", the bad .1 and good .2
-    # overlap: review from .09, reject above .21, so its .3 is rejected.
+    # Without "four", bad .9 and good to .3: review above .5, so its .1 passes. Without "two", bad .1 and .9 and good 0
+    # and .2: review above .43, so its .3, which the recipe rejects, passes.
     assert found.held_out.counts["bad"] == {"accept": 1, "review": 0, "reject": 1}
-    assert found.held_out.counts["good"] == {"accept": 1, "review": 0, "reject": 1}
+    assert found.held_out.counts["good"] == {"accept": 2, "review": 0, "reject": 0}
 
 
 def test_cuts_count_within_two_frames(found: Calibration) -> None:
@@ -104,4 +121,4 @@ def test_the_page_and_the_data_say_the_same(found: Calibration) -> None:
     assert "four.mp4: bad, but accept" in text
     plain = data(found)
     assert plain["decision"]["bad_accepted"]["k"] == 1
-    assert plain["criteria"]["several"]["suggested"] == pytest.approx((0.08, 0.32), abs=0.011)
+    assert plain["criteria"]["several"]["suggested"] == pytest.approx((0.5, 0.7))

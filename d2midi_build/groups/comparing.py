@@ -1,0 +1,107 @@
+"""Compare takes by the fingerprints that the stage ``filter`` left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from d2midi_build.errors import WorkspaceError
+from d2midi_build.groups.membership import Member, Pair
+from d2midi_build.media.likeness import Copy, MotionSignature, find_copies
+from d2midi_build.music.fingerprints import MusicFeatures, Repeat, find_repeats
+from d2midi_build.stages.filter import MUSIC_FILE, PICTURE_FILE
+
+
+class Comparison:
+    """Takes that are compared with all those before them.
+
+    Parameters
+    ----------
+    compared : sequence of Member
+        Takes that were compared with each other before.
+    """
+
+    def __init__(self, compared: Sequence[Member]) -> None:
+        self._takes: list[str] = []
+        self._music: list[MusicFeatures] = []
+        self._motion: list[MotionSignature] = []
+        self._load(compared)
+
+    def add(self, new: Sequence[Member], progress: Callable[[float], None]) -> list[Pair]:
+        """Compare takes with each other and with all that are here already; they stay.
+
+        Parameters
+        ----------
+        new : sequence of Member
+        progress : callable
+            Is told the share done, 0-1.
+
+        Raises
+        ------
+        WorkspaceError
+            If the fingerprints of a take cannot be read.
+        """
+        known = range(len(self._takes))
+        self._load(new)
+        repeats = find_repeats(self._music, known, lambda done, total: progress(0.5 * done / max(total, 1)))
+        copies = find_copies(
+            self._motion, known, lambda done, total: progress(0.5 + 0.5 * done / max(total, 1))
+        )
+        return [*map(self._music_pair, repeats), *map(self._video_pair, copies)]
+
+    # Pairs name the smaller id first. The other way round, what is at 0 in the second is at -offset in the first,
+    # in the first one's seconds.
+
+    def _music_pair(self, found: Repeat) -> Pair:
+        first, second = self._takes[found.first], self._takes[found.second]
+        offset_s, speed, semitones = found.offset_s, found.speed, found.semitones
+        if second < first:
+            first, second = second, first
+            offset_s, speed, semitones = -offset_s * speed, 1 / speed, -semitones
+        score, overlap_s = round(found.score, 4), round(found.overlap_s, 3)
+        return Pair(
+            "music",
+            first,
+            second,
+            found.how,
+            score,
+            round(offset_s, 3),
+            overlap_s,
+            round(speed, 4),
+            round(semitones, 2),
+        )
+
+    def _video_pair(self, found: Copy) -> Pair:
+        first, second = self._takes[found.first], self._takes[found.second]
+        offset_s = found.offset_s
+        if second < first:
+            first, second, offset_s = second, first, -offset_s
+        score, overlap_s = round(found.score, 4), round(found.overlap_s, 3)
+        return Pair(
+            "video", first, second, "motion", score, round(offset_s, 3), overlap_s, mirrored=found.mirrored
+        )
+
+    def _load(self, members: Sequence[Member]) -> None:
+        for member in members:
+            span = member.start_s, member.end_s
+            self._takes.append(member.take_id)
+            self._music.append(
+                MusicFeatures.from_arrays(_arrays(member.features / MUSIC_FILE)).between(*span)
+            )
+            self._motion.append(
+                MotionSignature.from_arrays(_arrays(member.features / PICTURE_FILE)).between(*span)
+            )
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    try:
+        with np.load(path) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, BadZipFile) as error:
+        raise WorkspaceError(
+            f"{path} cannot be read ({error}): `d2midi build --refresh filter` makes it again"
+        ) from error
