@@ -215,18 +215,19 @@ def _tables(
         music = {row["take_id"]: row["group_id"] for row in group_rows() if row["kind"] == "music"}
         return list(_beating(workspace, sources, music))
 
-    def clip_rows() -> Iterator[dict[str, Any]]:
-        from d2midi_build.synchrony.together import null_tests
-
-        nulls = null_tests(beating())
-        for take in takes(sources):
-            if take.records:
-                yield rows.clip_row(take, recipe, nulls.get(take.take_id))
-
-    def offset_rows() -> Iterator[dict[str, Any]]:
+    @cache
+    def offset_rows() -> list[dict[str, Any]]:
         from d2midi_build.synchrony.together import offsets
 
         return offsets(beating())
+
+    def clip_rows() -> Iterator[dict[str, Any]]:
+        from d2midi_build.synchrony.together import expected_lags, null_tests
+
+        nulls = null_tests(beating(), expected_lags(beating(), offset_rows()))
+        for take in takes(sources):
+            if take.records:
+                yield rows.clip_row(take, recipe, nulls.get(take.take_id))
 
     entries = list(videos(sources))
     from_rows: dict[str, Callable[[], Iterable[dict[str, Any]]]] = {

@@ -216,7 +216,9 @@ def _parts(selection: Selection, recipe: Recipe) -> Iterator[Selection]:
     parts = [NAMES] if recipe.groups.repeats == "group" else [first, NAMES[len(first) :]]
     for part in parts:
         if stages := [name for name in part if name in selection.stages]:
-            yield replace(selection, stages=stages, refresh=[name for name in selection.refresh if name in part])
+            yield replace(
+                selection, stages=stages, refresh=[name for name in selection.refresh if name in part]
+            )
 
 
 def _no_repeats(workspace: Workspace, nodes: Sequence[SourceNode]) -> None:

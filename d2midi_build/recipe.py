@@ -100,7 +100,7 @@ class FilterRecipe(_Section):
     )
     body_reject: float = Field(0.5, ge=0, le=1, description="The same: reject below.")
     background_review: float = Field(0.7, ge=0, description="Clutter of the background: review above.")
-    background_reject: float = Field(1.1, ge=0, description="The same: reject above.")
+    background_reject: float = Field(1.7, ge=0, description="The same: reject above.")
     moving_background_review: float = Field(
         4.0, ge=0, description="Median change of the background between samples in grey levels: review above."
     )

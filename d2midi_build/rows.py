@@ -145,6 +145,7 @@ def clip_row(take: TakeNode, recipe: Recipe, null: NullTest | None) -> dict[str,
         "beats_reason": musical.get("reason", ""),
         "kinematic_beats_reason": beats.get("kinematic", {}).get("reason", ""),
         "sync": synchrony.get("status", ""),
+        "sync_cause": synchrony.get("cause", ""),
         **{
             f"sync_{name}": synchrony.get(name)
             for name in ("p", "harmonic", "strength", "lag_s", "drift_beats")

@@ -20,6 +20,7 @@ import typer.main
 from d2midi_build.cli import app
 from d2midi_build.music.instruments import DRUM, INSTRUMENTS, instrument_of, mapping_reason
 from d2midi_build.recipe import Recipe
+from d2midi_build.screening.criteria import CRITERIA
 from d2midi_build.stages.base import NAMES, stage
 from d2midi_build.tables import schema, table_names
 
@@ -85,6 +86,30 @@ def runs_again(field: str) -> str:
     # Screening's thresholds are held against stored scores; the rest says how, not what.
     thresholds = field.startswith(("filter.", "groups.")) or field == "transcribe.vocals_review_above"
     return "verdicts" if thresholds else "nothing"
+
+
+def criteria_page() -> str:
+    """What screening looks at: every criterion with its score and default thresholds."""
+    limits, described = Recipe().filter, {column.name: column for column in schema("takes").columns}
+    lines = [
+        "# Criteria of screening\n",
+        "What can be wrong with a take. *Score* is the column of [table `takes`](tables.md#takes) that is held\n"
+        "against `filter.<name>_review` and `filter.<name>_reject` of the [recipe](recipe.md#filter). How it all goes\n"
+        "together: [Screening](../screening.md).\n",
+        "| reason | name | score | what it is | bad | review | reject |",
+        "|---|---|---|---|---|---|---|",
+        "| `too_short` | | `n_frames` | Whole frames of the take | below `window.frames` | | always |",
+        "| `no_audio` | | `loudness_db` | There is no sound | null | | always |",
+    ]
+    for each in CRITERIA:
+        review, reject = (f"{value:{each.form}}" for value in each.thresholds(limits))
+        column = described[each.score]
+        unit = f" ({column.unit})" if column.unit and column.unit != "0-1" else ""
+        what = f"{_cell(column.meaning)}{unit}"
+        lines.append(
+            f"| `{each.reason}` | `{each.name}` | `{each.score}` | {what} | {each.bad} | {review} | {reject} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def commands_page() -> str:
@@ -185,6 +210,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
     {
         "tables.md": tables_page,
         "recipe.md": recipe_page,
+        "criteria.md": criteria_page,
         "commands.md": commands_page,
         "instruments.md": instruments_page,
     }

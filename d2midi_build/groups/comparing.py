@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from d2midi_build.errors import WorkspaceError
 from d2midi_build.groups.membership import Member, Pair
 from d2midi_build.media.likeness import Copy, MotionSignature, find_copies
 from d2midi_build.music.fingerprints import MusicFeatures, Repeat, find_repeats
 from d2midi_build.stages.filter import MUSIC_FILE, PICTURE_FILE
+
+_log = logging.getLogger(__name__)
 
 
 class Comparison:
@@ -23,9 +25,15 @@ class Comparison:
     ----------
     compared : sequence of Member
         Takes that were compared with each other before.
+
+    Attributes
+    ----------
+    unreadable : set of str
+        Takes whose fingerprints cannot be read: they are compared with nothing, and a warning is logged.
     """
 
     def __init__(self, compared: Sequence[Member]) -> None:
+        self.unreadable: set[str] = set()
         self._takes: list[str] = []
         self._music: list[MusicFeatures] = []
         self._motion: list[MotionSignature] = []
@@ -39,11 +47,6 @@ class Comparison:
         new : sequence of Member
         progress : callable
             Is told the share done, 0-1.
-
-        Raises
-        ------
-        WorkspaceError
-            If the fingerprints of a take cannot be read.
         """
         known = range(len(self._takes))
         self._load(new)
@@ -87,21 +90,24 @@ class Comparison:
 
     def _load(self, members: Sequence[Member]) -> None:
         for member in members:
+            try:
+                music, motion = (_arrays(member.features / name) for name in (MUSIC_FILE, PICTURE_FILE))
+            except (OSError, ValueError, BadZipFile) as error:
+                self.unreadable.add(member.take_id)
+                _log.warning(
+                    "%s is compared with nothing: its fingerprints in %s cannot be read (%s). `d2midi build --refresh "
+                    "filter` makes them again",
+                    member.take_id,
+                    member.features,
+                    error,
+                )
+                continue
             span = member.start_s, member.end_s
             self._takes.append(member.take_id)
-            self._music.append(
-                MusicFeatures.from_arrays(_arrays(member.features / MUSIC_FILE)).between(*span)
-            )
-            self._motion.append(
-                MotionSignature.from_arrays(_arrays(member.features / PICTURE_FILE)).between(*span)
-            )
+            self._music.append(MusicFeatures.from_arrays(music).between(*span))
+            self._motion.append(MotionSignature.from_arrays(motion).between(*span))
 
 
 def _arrays(path: Path) -> dict[str, Any]:
-    try:
-        with np.load(path) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, BadZipFile) as error:
-        raise WorkspaceError(
-            f"{path} cannot be read ({error}): `d2midi build --refresh filter` makes it again"
-        ) from error
+    with path.open("rb") as handle, np.load(handle) as file:
+        return {name: file[name] for name in file.files}

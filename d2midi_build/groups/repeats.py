@@ -89,7 +89,9 @@ def update(
         for start in range(0, len(new), _AT_ONCE):
             some = new[start : start + _AT_ONCE]
             found = comparison.add(some, partial(_tell, compared, start, len(some), len(new)))
-            known |= {member.take_id: member.key for member in some}
+            known |= {
+                member.take_id: member.key for member in some if member.take_id not in comparison.unreadable
+            }
             pairs = _joining([*pairs, *found])
             _save(path, Repeats(known, pairs, {}))
     result = Repeats(known, pairs, left_out(members, pairs))

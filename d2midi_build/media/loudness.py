@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import ffmpeg
 import numpy as np
 import numpy.typing as npt
 
-from d2midi_build.media.ffmpeg import Samples, file_url, note_decode, read_samples
-from d2midi_build.media.probe import probe
-from d2midi_build.media.sound import placed_sound
+from d2midi_build.media.ffmpeg import Samples
 
 BLOCK_S: Final = 0.1
 """Length of a block in seconds."""
@@ -162,36 +158,3 @@ def _levels(block: Samples) -> tuple[float, float, float]:
         float(np.abs(block).max()),
         clipped_samples(block) / block.size,
     )
-
-
-def audio_levels(path: Path) -> AudioLevels | None:
-    """Measure the sound of a video; the picture is not decoded and memory does not grow with length.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    AudioLevels or None
-        None if the file has no sound stream. A stream of which nothing can be decoded gives no blocks,
-        which counts as silence.
-
-    Raises
-    ------
-    PermanentError
-        If the file is not a video.
-    """
-    info = probe(path)
-    audio = info.audio
-    if audio is None:
-        return None
-    source = ffmpeg.input(file_url(path), copyts=None, max_error_rate=1, vn=None)[str(audio.index)]
-
-    def output_of(name: str, **options: Any) -> Any:
-        filters = placed_sound(audio, info.video.start_s, 0.0) + ",aformat=sample_fmts=flt"
-        return source.output(name, af=filters, **options)
-
-    note_decode("audio", path)
-    parts = read_samples(output_of, audio.channels, f"decoding the sound of {path.name}")
-    return block_levels(parts, audio.rate_hz)

@@ -34,7 +34,9 @@ _RATIO: Final = 2.8  # cuts at least 3.1; PySceneDetect's default is 3
 _CONTENT: Final = 3.0  # cuts at least 3.7; PySceneDetect's default is 15, which finds 6 of the 29
 _FILM_CONTENT: Final = 15.0  # PySceneDetect's default
 _HISTOGRAM: Final = 0.018  # cuts at least 0.023
-_COLOUR: Final = 0.004  # another drawn dancer before the same wall at least 0.0077; within shots at most 0.0018
+_COLOUR: Final = (
+    0.004  # another drawn dancer before the same wall at least 0.0077; within shots at most 0.0018
+)
 _STRUCTURE: Final = 0.72  # cuts at most 0.64; flashes at least 0.81
 _RETURN: Final = (
     0.9  # pictures across a cut at most 0.84; the same scene after a flash more, if it moves little

@@ -134,13 +134,13 @@ def find_kinematic_beats(
         return _unknown(f"a body in {share:.0%} of the frames, {LEAST_SEEN:.0%} are needed", share)
     points = np.asarray(body_world[:, LIMBS], dtype=np.float64)
     if body_image is not None:
-        points = points + _travel(body_world, body_image, present)[:, None]
+        points = points + hip_travel(body_world, body_image, present)[:, None]
     stretches = [
-        stretch for stretch in _stretches(present, round(LONGEST_GAP_S * fps)) if len(stretch) >= fps
+        stretch for stretch in stretches_seen(present, round(LONGEST_GAP_S * fps)) if len(stretch) >= fps
     ]
     if not stretches:
         return _unknown("no second in which the body is seen throughout", share)
-    speeds = [_speed(_filled(points[s], present[s]), fps, chosen) for s in stretches]
+    speeds = [joint_speed(bridged(points[s], present[s]), fps, chosen) for s in stretches]
     usual = float(np.median(np.concatenate(speeds)))
     if usual < _LEAST_SPEED_M_S:
         return _unknown(f"the dancer stands: median joint speed {usual:.3f} m/s", share)
@@ -159,14 +159,14 @@ def find_kinematic_beats(
     )
 
 
-def _stretches(present: npt.NDArray[np.bool_], longest_gap: int) -> list[npt.NDArray[np.int64]]:
+def stretches_seen(present: npt.NDArray[np.bool_], longest_gap: int) -> list[npt.NDArray[np.int64]]:
     """Runs of frames, from seen to seen, with no gap longer than ``longest_gap`` frames."""
     seen = np.flatnonzero(present)
     cuts = np.flatnonzero(np.diff(seen) > longest_gap + 1) + 1
     return [np.arange(part[0], part[-1] + 1) for part in np.split(seen, cuts) if len(part)]
 
 
-def _filled(points: FloatArray, present: npt.NDArray[np.bool_]) -> FloatArray:
+def bridged(points: FloatArray, present: npt.NDArray[np.bool_]) -> FloatArray:
     """Points with gaps bridged by straight lines: shape as given."""
     seen = np.flatnonzero(present)
     flat = points.reshape(len(points), -1)
@@ -175,7 +175,7 @@ def _filled(points: FloatArray, present: npt.NDArray[np.bool_]) -> FloatArray:
     return np.stack(columns, axis=1).reshape(points.shape)
 
 
-def _speed(points: FloatArray, fps: float, settings: Settings) -> FloatArray:
+def joint_speed(points: FloatArray, fps: float, settings: Settings) -> FloatArray:
     """Smoothed mean speed of the joints in m/s: shape (n,)."""
     from scipy.ndimage import gaussian_filter1d
 
@@ -203,7 +203,7 @@ def _minima(
     return frames + np.clip(offset, -0.5, 0.5), np.clip(prominence / (prominence + here), 0.0, 1.0)
 
 
-def _travel(
+def hip_travel(
     body_world: npt.NDArray[Any], body_image: npt.NDArray[Any], present: npt.NDArray[np.bool_]
 ) -> FloatArray:
     """Where the hips' middle is in the picture, in metres at the dancer's usual distance: shape (n, 3), z 0.

@@ -147,7 +147,7 @@ CRITERIA: Final = (
         "sound", ("speech",), ("music",),
     ),
     Criterion(
-        "noise", "noise_db", "noisy", "steady noise may be {value} dB beside the loud moments", "above", ".0f",
+        "noise", "noise_db", "noisy", "steady noise may be {value} dB beside the loud moments", "above", ".1f",
         "sound", ("noise",), ("music",),
     ),
     Criterion(

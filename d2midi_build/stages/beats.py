@@ -40,14 +40,17 @@ def decide(facts: Mapping[str, Any], recipe: Recipe) -> Decision:
         ``review`` with the reason ``not_synchronised`` or ``lag`` where a human should look, else ``accept``; nothing
         is rejected, since how far this can be trusted on real dances is not known.
     """
-    found, limit_s = facts.get("synchrony"), recipe.beats.lag_review_above_s
+    found = facts.get("synchrony")
     if not recipe.beats.review or found is None:
         return Decision("accept")
     if found["status"] == "not_synchronised":
         return Decision("review", ("not_synchronised",), found["explanation"])
-    if found["status"] == "synchronised" and abs(found["lag_s"]) > limit_s:
-        words = f"the dance is {found['lag_s']:+.2f} s off the beat (review beyond {limit_s:.2f} s)"
-        return Decision("review", ("lag",), words)
+    if found["status"] == "synchronised":
+        # A lag is known within half of its modulus: beyond a third it may be of either sign.
+        limit_s = min(recipe.beats.lag_review_above_s, found["lag_modulo_s"] / 3)
+        if abs(found["lag_s"]) > limit_s:
+            words = f"the dance is {found['lag_s']:+.2f} s off the beat (review beyond {limit_s:.2f} s)"
+            return Decision("review", ("lag",), words)
     return Decision("accept")
 
 

@@ -1,14 +1,9 @@
 from __future__ import annotations
 
-import logging
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from d2midi_build.media.ffmpeg import DECODE_LOGGER
-from d2midi_build.media.loudness import FLOOR_DB, audio_levels, block_levels, clipped_samples
-from tests.media.making import regular, write_media
+from d2midi_build.media.loudness import FLOOR_DB, block_levels, clipped_samples
 
 RATE = 44_100
 
@@ -62,31 +57,3 @@ def test_clipping_is_told_from_loudness() -> None:
     assert block_levels(iter([clean]), RATE).over(0, 1, -50).clipped_share == 0.0
     # |2 sin| > 0.999 for 2/3 of the time
     assert block_levels(iter([clipped]), RATE).over(0, 1, -50).clipped_share == pytest.approx(2 / 3, abs=0.02)
-
-
-def test_blocks_lie_on_the_source_clock(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The picture starts at 0.5 s, the sound at 1.2 s: the source clock's 0.7 s."""
-    path = write_media(
-        tmp_path / "a.mkv",
-        regular(30, 2.0, 0.5),
-        sine(0.5, 1.0, rate_hz=48_000)[:, 0].astype(float),
-        sound_start_s=1.2,
-    )
-    with caplog.at_level(logging.DEBUG, DECODE_LOGGER):
-        levels = audio_levels(path)
-    assert caplog.messages == [f"audio {path}"]
-    assert levels is not None
-    assert np.flatnonzero(levels.power > 0.01).tolist() == list(range(7, 17))
-
-
-def test_no_sound_is_none(tmp_path: Path) -> None:
-    assert audio_levels(write_media(tmp_path / "a.mkv", regular(30, 0.5))) is None
-
-
-@pytest.mark.real_data
-def test_a_silent_track(shared_data: Path) -> None:
-    levels = audio_levels(shared_data / "intel-iot-devkit+sample-videos/car-detection.mp4")
-    assert levels is not None
-    over = levels.over(0.0, 30.0, -50)
-    assert over.loudness_db < -85
-    assert over.silent_share == 1.0

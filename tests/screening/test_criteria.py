@@ -42,7 +42,7 @@ def test_a_good_take_is_accepted_without_words() -> None:
         ({"whole_share": 0.7}, "review", "body_not_in_view"),
         ({"whole_share": 0.4}, "reject", "body_not_in_view"),
         ({"clutter": 0.8}, "review", "busy_background"),
-        ({"clutter": 1.3}, "reject", "busy_background"),
+        ({"clutter": 1.8}, "reject", "busy_background"),
         ({"background_motion": 20.0}, "reject", "moving_background"),
         ({"camera_motion": 0.2}, "review", "camera_moves"),
         ({"camera_motion": 0.6}, "reject", "camera_moves"),
