@@ -72,10 +72,10 @@ class Comparison:
             second,
             found.how,
             score,
-            round(offset_s, 3),
+            round(offset_s, 3) + 0.0,
             overlap_s,
             round(speed, 4),
-            round(semitones, 2),
+            round(semitones, 2) + 0.0,
         )
 
     def _video_pair(self, found: Copy) -> Pair:
@@ -85,7 +85,14 @@ class Comparison:
             first, second, offset_s = second, first, -offset_s
         score, overlap_s = round(found.score, 4), round(found.overlap_s, 3)
         return Pair(
-            "video", first, second, "motion", score, round(offset_s, 3), overlap_s, mirrored=found.mirrored
+            "video",
+            first,
+            second,
+            "motion",
+            score,
+            round(offset_s, 3) + 0.0,
+            overlap_s,
+            mirrored=found.mirrored,
         )
 
     def _load(self, members: Sequence[Member]) -> None:
