@@ -31,7 +31,8 @@ from scipy.stats import beta
 
 from d2midi_build.errors import D2midiError
 from d2midi_build.media.ffmpeg import ffmpeg_exe
-from d2midi_build.media.likeness import LEAST_MOTION, MotionCollector, MotionSignature, find_copies
+from d2midi_build.media.likeness import MotionCollector, MotionSignature, find_copies
+from d2midi_build.media.likeness.copies import LEAST_MOTION
 from d2midi_build.media.scan import scan_frames
 from d2midi_build.music.fingerprints import MusicFeatures, Repeat, find_repeats, music_features
 from d2midi_build.music.midi import read_midi

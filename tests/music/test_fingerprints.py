@@ -13,9 +13,9 @@ from d2midi_build.media.ffmpeg import ffmpeg_exe
 from d2midi_build.music.fingerprints import MusicFeatures, find_repeats, music_features
 from d2midi_build.music.fingerprints.hashes import hash_hits
 from d2midi_build.music.fingerprints.spectrum import FRAMES_PER_S, content, contrast
-from d2midi_build.music.fingerprints.stretch import best_stretch
 from d2midi_build.music.notes import Notes
 from d2midi_build.music.synthesis import synthesise
+from d2midi_build.stretch import best_stretch
 from d2midi_build.synthetic.band import compose
 
 Samples = npt.NDArray[np.int16]

@@ -19,7 +19,7 @@ from d2midi_build.music.fingerprints.spectrum import (
     SPAN,
     FloatArray,
 )
-from d2midi_build.music.fingerprints.stretch import best_stretch
+from d2midi_build.stretch import best_stretch
 
 SLOWEST: Final = 0.94
 """Of the second against the first; 1 / 0.94 is the fastest: 5 % and what a guess may be off."""

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from d2midi_build.music.fingerprints.stretch import best_stretch
+from d2midi_build.stretch import best_stretch
 
 Hashes = npt.NDArray[np.uint32]
 
