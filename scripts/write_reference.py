@@ -109,6 +109,10 @@ def criteria_page() -> str:
         lines.append(
             f"| `{each.reason}` | `{each.name}` | `{each.score}` | {what} | {each.bad} | {review} | {reject} |"
         )
+    lines += [
+        "| `by_hand` | | | Somebody rejected it: `d2midi screen decide` | | | always |",
+        "| `repeat` | | | It shares music or picture with another take, and `groups.repeats` is `drop` | | | always |",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -86,7 +86,7 @@ def train_embedded(
     """Train the default transcriber's networks from nothing.
 
     Composes and plays random music with several soundfonts, trains two networks on it, calibrates the probabilities
-    with others, and writes ONNX weights with a file that says where they come from. Two to three hours
+    with others, and writes ONNX weights with a file that says where they come from. Three to five hours
     on two cores, 5 GB of disk and 6 GB of memory; needs the extra `train`. What is made on the way lies in OUT/work; a
     run that was stopped goes on from there.
     """

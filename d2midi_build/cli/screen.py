@@ -113,8 +113,10 @@ def decide(
             show_default=False,
         ),
     ] = None,
-    accept: Annotated[bool, typer.Option("--accept", help="It is good.")] = False,
-    reject: Annotated[bool, typer.Option("--reject", help="It is not.")] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="It is good: it goes on with the next build.")
+    ] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="It is not good: it is left out.")] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Take an earlier verdict back.")] = False,
     why: Annotated[str, typer.Option("--why", help="The reason, kept with the verdict.")] = "",
     by: Annotated[

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from d2midi_build.groups.membership import Member, Pair
 from d2midi_build.media.likeness import Copy, MotionSignature, find_copies
@@ -50,6 +51,11 @@ class Comparison:
         """
         known = range(len(self._takes))
         self._load(new)
+        # Many small products: several threads cost several times the CPU time here, and save no time.
+        with threadpool_limits(1, "blas"):
+            return self._compared(known, progress)
+
+    def _compared(self, known: Collection[int], progress: Callable[[float], None]) -> list[Pair]:
         repeats = find_repeats(self._music, known, lambda done, total: progress(0.5 * done / max(total, 1)))
         copies = find_copies(
             self._motion, known, lambda done, total: progress(0.5 + 0.5 * done / max(total, 1))

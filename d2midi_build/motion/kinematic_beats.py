@@ -4,11 +4,17 @@ Dance papers take them as local minima of the joints' mean speed (Li et al., "AI
 5.2.3; Siyao et al., "Bailando", CVPR 2022, whose ``beat_align_score.py`` smooths the speed with a Gaussian of 5
 frames at 60 frames/s, 83 ms). Here everything is in seconds, whatever the frame rate, and what was not seen gives
 no beat.
+
+Which minima are beats is read from the smoothed speed, when they are is not: smoothing moves a minimum towards the
+slower of the two moves beside it. A move's speed is about a bell whose shape does not depend on its size or duration
+(Flash and Hogan, J. Neurosci. 5, 1985), so rest divides the way between two flanks, at equal shares of their own
+heights, as the durations of their moves do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +25,7 @@ from d2midi_build.motion.skeleton import HIPS, LIMBS, N_BODY
 
 FloatArray = npt.NDArray[np.float64]
 
-METHOD: Final = "speed-minima-2"
+METHOD: Final = "speed-minima-3"
 """Raised whenever the same keypoints would give other beats."""
 
 LONGEST_GAP_S: Final = 0.25
@@ -31,6 +37,14 @@ LEAST_SEEN: Final = 0.5
 _LEAST_GAP_S: Final = 0.2
 _LEAST_SPEED_M_S: Final = 0.05
 """A dancer whose joints' median speed is below this stands: MediaPipe's own trembling is about that."""
+_FLANK_SIGMA_S: Final = 0.02
+"""Standard deviation of the Gaussian over the speed whose flanks time a beat."""
+_FLANK_LEVELS: Final = np.array([0.2, 0.3, 0.4, 0.5])
+"""Shares of the way from rest to a move's peak: steep there, above the trembling of one who rests."""
+_MOST_MOVED_S: Final = 0.15
+"""How far from its minimum of the smoothed speed a beat can be."""
+_ROUNDS: Final = 3
+"""Durations of moves follow from the times of beats, and those from durations; a fourth changes next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -145,9 +159,11 @@ def find_kinematic_beats(
     if usual < _LEAST_SPEED_M_S:
         return _unknown(f"the dancer stands: median joint speed {usual:.3f} m/s", share)
     times, strengths = [], []
+    sharp = replace(chosen, speed_sigma_s=min(_FLANK_SIGMA_S, chosen.speed_sigma_s))
     for stretch, speed in zip(stretches, speeds, strict=True):
-        at, strength = _minima(speed, usual, fps, chosen.least_prominence)
-        times.append((stretch[0] + at) / fps)
+        frames, strength = _minima(speed, usual, fps, chosen.least_prominence)
+        flanks = joint_speed(bridged(points[stretch], present[stretch]), fps, sharp)
+        times.append((stretch[0] + _between_flanks(flanks, frames, _MOST_MOVED_S * fps)) / fps)
         strengths.append(strength)
     times_s, strength = np.concatenate(times), np.concatenate(strengths)
     total = np.concatenate([[0], np.cumsum(present)])
@@ -186,21 +202,43 @@ def joint_speed(points: FloatArray, fps: float, settings: Settings) -> FloatArra
 
 def _minima(
     speed: FloatArray, usual: float, fps: float, least_prominence: float
-) -> tuple[FloatArray, FloatArray]:
-    """Times in frames, and strengths, of minima that are deep enough."""
+) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """Frames and strengths of minima that are deep enough."""
     from scipy.signal import find_peaks, peak_prominences
 
     frames, _ = find_peaks(
         -speed, prominence=least_prominence * usual, distance=max(round(_LEAST_GAP_S * fps), 1)
     )
-    if not len(frames):
-        return np.empty(0), np.empty(0)
     # The first and last frames of a stretch bound its maxima; find_peaks never gives them as minima themselves.
     prominence = peak_prominences(-speed, frames)[0]
-    left, here, right = speed[frames - 1], speed[frames], speed[frames + 1]
-    bend = left - 2 * here + right
-    offset = np.where(bend > 0, 0.5 * (left - right) / np.maximum(bend, 1e-12), 0.0)
-    return frames + np.clip(offset, -0.5, 0.5), np.clip(prominence / (prominence + here), 0.0, 1.0)
+    return frames, np.clip(prominence / (prominence + speed[frames]), 0.0, 1.0)
+
+
+def _between_flanks(speed: FloatArray, frames: npt.NDArray[np.int64], reach: float) -> FloatArray:
+    """Times of rest in frames, one for each minimum, at most ``reach`` from it.
+
+    The move before the first minimum and the one after the last are taken as twice as long as from rest to peak.
+    """
+    if not len(frames):
+        return np.empty(0)
+    ends = [0, *frames.tolist(), len(speed) - 1]
+    peaks = np.array([a + int(speed[a : b + 1].argmax()) for a, b in pairwise(ends)])
+    falls = np.array([m - _climb(speed[a : m + 1][::-1]) for a, m in zip(peaks[:-1], frames, strict=True)])
+    rises = np.array([m + _climb(speed[m : b + 1]) for m, b in zip(frames, peaks[1:], strict=True)])
+    times = frames.astype(np.float64)
+    for _ in range(_ROUNDS):
+        first, last = 2 * max(times[0] - peaks[0], 1.0), 2 * max(peaks[-1] - times[-1], 1.0)
+        lasts = np.maximum(np.concatenate([[first], np.diff(times), [last]]), 1.0)
+        share = (lasts[:-1] / (lasts[:-1] + lasts[1:]))[:, None]
+        times = np.clip(((1 - share) * falls + share * rises).mean(axis=1), frames - reach, frames + reach)
+    return times
+
+
+def _climb(flank: FloatArray) -> FloatArray:
+    """How many frames from rest a flank, from rest to peak, first reaches `_FLANK_LEVELS` of its height."""
+    climbed = np.maximum.accumulate(flank)
+    heights = climbed[0] + _FLANK_LEVELS * (climbed[-1] - climbed[0])
+    return np.interp(heights, climbed, np.arange(len(flank)))
 
 
 def hip_travel(

@@ -75,6 +75,7 @@ def test_the_commands() -> None:
         "recipe", "recipe show", "recipe init", "sources", "sources aist",
         "crawl", "filter", "resample", "separate", "transcribe", "keypoints", "beats", "window",
         "retry", "validate", "gc", "doctor", "models", "models train-embedded",
+        "screen", "screen list", "screen decide", "screen calibrate",
     }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from d2midi_build.cli import app
 from d2midi_build.recipe import Recipe, field_names
 from d2midi_build.sources.lists import read_sources
 from tests.docs.conftest import TUTORIAL, titled
-from tests.docs.pages import blocks, commands, mentions, pages
+from tests.docs.pages import DOCS, blocks, commands, mentions, pages
 
 PAGES = pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 
@@ -85,8 +85,10 @@ def test_its_recipe_is_understood() -> None:
     assert Recipe.parse(titled("recipe.toml")).window.frames == 60
 
 
-def test_its_tables_of_reasons_are_complete() -> None:
-    text = TUTORIAL.read_text(encoding="utf-8")
+def test_the_tables_of_reasons_are_complete() -> None:
+    text = TUTORIAL.read_text(encoding="utf-8") + (DOCS / "reference" / "criteria.md").read_text(
+        encoding="utf-8"
+    )
     (column,) = [column for column in tables.schema("takes").columns if column.name == "reasons"]
     reasons = column.meaning.partition(": ")[2].strip(".").split(", ")
     assert len(reasons) > 5

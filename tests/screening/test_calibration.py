@@ -76,7 +76,7 @@ def found() -> Calibration:
             case("one", "good", "one", {"several_share": 0.0}),
             case("two", "good", "one", {"several_share": 0.3}),
             case("three", "bad", "several", {"several_share": 0.9}),
-            case("four", "bad", "several", {"several_share": 0.1}),
+            case("four", "bad", "several", {"several_share": 0.05}),
             case("five", "unclear", "one", {"several_share": 0.2}, cuts_s=(2.0, 4.0), found_s=(2.08, 3.0)),
         ],
         Recipe(),
@@ -93,7 +93,7 @@ def test_confusion_and_criteria_are_counted(found: Calibration) -> None:
     assert [line.partition(":")[0] for line in found.decision.wrong] == ["two.mp4", "four.mp4"]
     assert (found.decision.review.k, found.decision.review.n) == (1, 5)
     several = next(result for result in found.criteria if result.criterion is SEVERAL)
-    # Bad .9 and .1 against good 0, .3, .2: pairs in the right order 3 + 1 of 6.
+    # Bad .9 and .05 against good 0, .3, .2: pairs in the right order 3 + 1 of 6.
     assert several.auc == pytest.approx(4 / 6)
     assert (several.recall_review.k, several.recall_review.n) == (1, 2)
     assert (several.false_review.k, several.false_review.n) == (2, 3)
@@ -101,8 +101,8 @@ def test_confusion_and_criteria_are_counted(found: Calibration) -> None:
 
 
 def test_each_source_is_judged_by_what_the_others_chose(found: Calibration) -> None:
-    # Without "four", bad .9 and good to .3: review above .5, so its .1 passes. Without "two", bad .1 and .9 and good 0
-    # and .2: review above .43, so its .3, which the recipe rejects, passes.
+    # Without "four", bad .9 and good to .3: review above .5, so its .05 passes. Without "two", bad .05 and .9 and
+    # good 0 and .2: review above .43, so its .3, which the recipe rejects, passes.
     assert found.held_out.counts["bad"] == {"accept": 1, "review": 0, "reject": 1}
     assert found.held_out.counts["good"] == {"accept": 2, "review": 0, "reject": 0}
 

@@ -27,7 +27,7 @@ def test_a_good_take_is_accepted_without_words() -> None:
         ({"end_s": 29.9}, "reject", "too_short"),
         ({"several_share": 0.26}, "reject", "several_people"),
         ({"several_share": 0.20}, "review", "several_people"),
-        ({"several_share": 0.15}, "accept", None),
+        ({"several_share": 0.08}, "accept", None),
         ({"nobody_share": 0.51}, "reject", "no_person"),
         ({"nobody_share": 0.21}, "review", "no_person"),
         ({"change": 0.01}, "reject", "still_picture"),

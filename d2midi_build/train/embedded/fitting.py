@@ -68,7 +68,7 @@ def train(files: Sequence[Path], work: Path, n_batches: Batches, device: str, pr
     network = Network().to(device).to(memory_format=torch.channels_last)
 
     def everything(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        with torch.autocast(device, torch.bfloat16):
+        with _half(device):
             answers = network(batch["spectra"], batch["activations"], batch["drums"])
         onset, frame, instrument, hits = (answer.float() for answer in answers)
         return {
@@ -82,7 +82,7 @@ def train(files: Sequence[Path], work: Path, n_batches: Batches, device: str, pr
     _fit("everything", network, everything, drawn, work, n_batches.everything, _RATE, device, progress)
 
     def drums(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        with torch.autocast(device, torch.bfloat16):
+        with _half(device):
             hits = network.drums(batch["drums"])
         return {"drums": 5 * functional.binary_cross_entropy_with_logits(hits.float(), batch["hits"])}
 
@@ -104,7 +104,7 @@ def train_notes(
     network = network.to(device)
 
     def losses(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        with torch.autocast(device, torch.bfloat16):
+        with _half(device):
             answer = network(batch["description"], batch["time_s"], batch["pitch"], batch["absent"]).float()
         there, right = ~batch["absent"], batch["right"] > 0
         per_class = functional.binary_cross_entropy_with_logits(
@@ -118,6 +118,12 @@ def train_notes(
     drawn = functools.partial(stretches, described, TRAINING_SEED + 2, _NOTE_BATCH)
     _fit("notes", network, losses, drawn, work, n_batches, _NOTE_RATE, device, progress)
     return network.to("cpu").eval()
+
+
+def _half(device: str) -> torch.autocast:
+    """Half precision on a GPU alone: on some processors (AMD with AVX-512 bfloat16, torch 2.15) PyTorch's gradients of
+    dilated convolutions in bfloat16 are not numbers."""
+    return torch.autocast(device, torch.bfloat16, enabled=device != "cpu")
 
 
 def _fit(
