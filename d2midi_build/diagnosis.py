@@ -35,7 +35,7 @@ def diagnose(folder: Path) -> list[Finding]:
         _yt_dlp(),
         _javascript(),
         _models("keypoints", "mediapipe"),
-        _models("filter", "people detector"),
+        _models("filter", "screening"),
         _models("transcribe", "transcriber"),
         _transcribers(),
         _demucs(),
@@ -61,9 +61,13 @@ def _python() -> Finding:
 
 def _ffmpeg() -> Finding:
     from d2midi_build.media.ffmpeg import ffmpeg_exe, ffmpeg_version
+    from d2midi_build.media.sound_scan import knows_chromaprint
 
     try:
-        return Finding("ffmpeg", "ok", f"{ffmpeg_version()} at {ffmpeg_exe()}")
+        if not knows_chromaprint():
+            text = f"{ffmpeg_exe()} has no chromaprint muxer, which screening needs: unset D2MIDI_FFMPEG"
+            return Finding("ffmpeg", "error", text)
+        return Finding("ffmpeg", "ok", f"{ffmpeg_version()} with chromaprint at {ffmpeg_exe()}")
     except (D2midiError, OSError) as error:
         return Finding("ffmpeg", "error", f"does not run: {error}. Install d2midi again.")
 

@@ -147,6 +147,10 @@ def print_summary(summary: Summary, workspace: Path) -> None:
             f"  ... and {len(turned_away) - _LISTED} more: d2midi status -w {workspace}, "
             "and the tables takes and sources"
         )
+    if data["takes"].get("review"):
+        typer.echo(
+            f"{data['takes']['review']} takes need a human eye: d2midi screen list -w {workspace}, then screen decide"
+        )
     if "transient" in data["failed"]:
         typer.echo(f"Try the transient failures again: d2midi retry --reason transient -w {workspace}")
     if summary.waiting:

@@ -38,6 +38,7 @@ _COLOUR: Final = (
     0.004  # another drawn dancer before the same wall at least 0.0077; within shots at most 0.0018
 )
 _STRUCTURE: Final = 0.72  # cuts at most 0.64; flashes at least 0.81
+_SAME_POSE: Final = 0.78  # the same for other colours: two drawn dancers in one pose before one wall up to 0.74
 _RETURN: Final = (
     0.9  # pictures across a cut at most 0.84; the same scene after a flash more, if it moves little
 )
@@ -102,16 +103,16 @@ class ShotDetector:
         pictures = list(self._pictures)
         structures = [_structure(picture) for picture in pictures]
         before, after = structures[max(0, at - _AROUND) : at], structures[at : at + _AROUND + 1]
-        if _likeness(before[-1], after[0]) >= _STRUCTURE:
+        likeness = _likeness(before[-1], after[0])
+        if likeness >= _SAME_POSE:
             return False
         if any(_likeness(b, a) >= _RETURN for b in before for a in after):
             return False
         last, first = pictures[at - 1], pictures[at]
-        return (
-            _content_change(last, first) >= _FILM_CONTENT
-            or _histogram_change(last, first) >= _HISTOGRAM
-            or _colour_change(last, first) >= _COLOUR
-        )
+        if _colour_change(last, first) >= _COLOUR:
+            return True
+        other = _content_change(last, first) >= _FILM_CONTENT or _histogram_change(last, first) >= _HISTOGRAM
+        return other and likeness < _STRUCTURE
 
     def shots(self) -> list[Shot]:
         """The shots of what was fed, in order and without gaps; none if nothing was fed.

@@ -141,7 +141,7 @@ def scan_sound(path: Path, folder: Path) -> SoundScan | None:
             levels.levels(), bands.bands(), _mapped(mono_file), np.fromfile(fingerprint_file, "<u4")
         )
     except PermanentError as error:
-        if _knows_chromaprint():
+        if knows_chromaprint():
             raise
         raise PermanentError(
             f"{ffmpeg_exe()}, which D2MIDI_FFMPEG names, has no muxer chromaprint: unset D2MIDI_FFMPEG, or name an "
@@ -161,7 +161,8 @@ def _mapped(file: Path) -> npt.NDArray[np.int16]:
 
 
 @functools.cache
-def _knows_chromaprint() -> bool:
+def knows_chromaprint() -> bool:
+    """Whether this ffmpeg can write chromaprint's fingerprints."""
     said = subprocess.run(
         [ffmpeg_exe(), "-hide_banner", "-h", "muxer=chromaprint"], capture_output=True, text=True, check=False
     )

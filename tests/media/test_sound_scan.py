@@ -158,11 +158,11 @@ def without_chromaprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     other.chmod(0o755)
     monkeypatch.setenv("D2MIDI_FFMPEG", str(other))
     ffmpeg_exe.cache_clear()
-    sound_scan._knows_chromaprint.cache_clear()
+    sound_scan.knows_chromaprint.cache_clear()
     yield other
     monkeypatch.undo()
     ffmpeg_exe.cache_clear()
-    sound_scan._knows_chromaprint.cache_clear()
+    sound_scan.knows_chromaprint.cache_clear()
 
 
 def test_an_ffmpeg_without_chromaprint_is_named(tmp_path: Path, without_chromaprint: Path) -> None:
