@@ -32,6 +32,9 @@ WHOLE_CUT: Final = 0.37
 """A body is whole in view if the picture's lower edge cuts no more than this: feet on the edge up to 0.34, cut
 at the shins 0.4, at the waist 0.45 and more, a face 1."""
 
+_UNTOUCHED_COMPLETENESS: Final = 0.65
+"""Where the edge does not touch the mask at all: raised arms make the circle larger than the mask, down to 0.7 of it."""
+
 _TOUCHED: Final = 0.15
 _TOUCHED_COMPLETENESS: Final = 0.95
 """Where the edge cuts more than feet's breadth, the circle has to lie in the picture: dancers whose feet stand on the
@@ -160,6 +163,8 @@ class BodyView:
     @property
     def whole(self) -> bool:
         """Whether the whole body is in view; feet that just leave the picture do no harm."""
+        if self.cut == 0:
+            return self.completeness >= _UNTOUCHED_COMPLETENESS
         least = WHOLE_COMPLETENESS if self.cut <= _TOUCHED else _TOUCHED_COMPLETENESS
         return self.completeness >= least and self.cut <= WHOLE_CUT
 
