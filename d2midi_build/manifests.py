@@ -21,7 +21,7 @@ from d2midi_build import rows, tables
 from d2midi_build.digests import sha256_data
 from d2midi_build.errors import WorkspaceError
 from d2midi_build.flow import EntryNode, SourceNode, TakeNode
-from d2midi_build.groups import membership, repeats
+from d2midi_build.groups import membership
 from d2midi_build.ledger import Record
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source
@@ -89,15 +89,10 @@ def publish(
     workspace: Workspace,
     sources: Sequence[SourceNode],
     recipe: Recipe,
-    compared: Callable[[int, int], None] | None = None,
+    pairs: Sequence[membership.Pair],
 ) -> None:
-    """Bring manifests and view folders up to date.
-
-    With ``compared`` takes that are new are compared with all others first, which may take a while; it is told how many
-    of them are done, and of how many.
-    """
+    """Bring manifests and view folders up to date; ``pairs`` are the takes found to repeat others."""
     grouped = members(workspace, sources)
-    pairs = repeats.update(workspace.repeats_path, grouped, compared).pairs
     found = sorted(records(sources), key=lambda record: (record.stage, record.item, record.key))
     state = sha256_data(
         [
@@ -117,9 +112,14 @@ def publish(
         ]
     )
     stale = [name for name in NAMES if tables.metadata(_path(workspace, name)).get("d2midi_state") != state]
-    made = _tables(workspace, sources, recipe, grouped, pairs)
-    for name in stale:
-        tables.write(_path(workspace, name), made[name](), {"d2midi_state": state})
+    if stale:
+        sync_state = _sync_state(sources, grouped, pairs)
+        made = _tables(workspace, sources, recipe, grouped, pairs, sync_state)
+        meta = {"d2midi_state": state, "d2midi_sync": sync_state}
+        # What these take over from each other's earlier tables must be read before either is replaced.
+        leaning = {name: made[name]() for name in stale if name in ("clips", "offsets")}
+        for name in stale:
+            tables.write(_path(workspace, name), leaning[name] if name in leaning else made[name](), meta)
     workspace.publish(views(workspace, sources))
 
 
@@ -203,6 +203,7 @@ def _tables(
     recipe: Recipe,
     grouped: Sequence[membership.Member],
     pairs: Sequence[membership.Pair],
+    sync_state: str,
 ) -> dict[str, Callable[[], pa.Table]]:
     """What makes each table."""
 
@@ -215,19 +216,31 @@ def _tables(
         music = {row["take_id"]: row["group_id"] for row in group_rows() if row["kind"] == "music"}
         return list(_beating(workspace, sources, music))
 
+    def earlier(name: str) -> list[dict[str, Any]] | None:
+        """The rows of an earlier table that rests on the same beats and groups of music."""
+        path = _path(workspace, name)
+        same = tables.metadata(path).get("d2midi_sync") == sync_state
+        return tables.read(path).to_pylist() if same else None
+
     @cache
     def offset_rows() -> list[dict[str, Any]]:
         from d2midi_build.synchrony.together import offsets
 
-        return offsets(beating())
+        known = earlier("offsets")
+        return offsets(beating()) if known is None else known
 
     def clip_rows() -> Iterator[dict[str, Any]]:
         from d2midi_build.synchrony.together import expected_lags, null_tests
 
-        nulls = null_tests(beating(), expected_lags(beating(), offset_rows()))
+        known = earlier("clips")
+        if known is None:
+            tests = null_tests(beating(), expected_lags(beating(), offset_rows()))
+            null_p = {clip_id: test.p for clip_id, test in tests.items()}
+        else:
+            null_p = {row["clip_id"]: row["sync_null_p"] for row in known}
         for take in takes(sources):
             if take.records:
-                yield rows.clip_row(take, recipe, nulls.get(take.take_id))
+                yield rows.clip_row(take, recipe, null_p.get(take.take_id))
 
     entries = list(videos(sources))
     from_rows: dict[str, Callable[[], Iterable[dict[str, Any]]]] = {
@@ -245,6 +258,22 @@ def _tables(
         name: partial(_from_artefacts, name, stage, workspace, sources)
         for name, stage in from_artefacts.items()
     }
+
+
+def _sync_state(
+    sources: Iterable[SourceNode], grouped: Sequence[membership.Member], pairs: Sequence[membership.Pair]
+) -> str:
+    """Digest of what synchronisation over clips rests on: beats, and which clips share music."""
+    music = {
+        row["take_id"]: row["group_id"] for row in membership.groups(grouped, pairs) if row["kind"] == "music"
+    }
+    beats = [
+        (take.take_id, take.records["beats"].key, music.get(take.take_id), entry.entry.url)
+        for entry in videos(sources)
+        for take in entry.takes
+        if "beats" in take.records
+    ]
+    return sha256_data([_VERSION, *beats])
 
 
 def _from_rows(name: str, made: Callable[[], Iterable[dict[str, Any]]]) -> pa.Table:

@@ -26,7 +26,7 @@ from d2midi_build.crawl.sites import Outcome as Verdict
 from d2midi_build.crawl.sites import SiteGate, site_of
 from d2midi_build.engine.base import Engine, Event, Finished, Job
 from d2midi_build.engine.local import LocalEngine
-from d2midi_build.errors import UsageError, WorkspaceError
+from d2midi_build.errors import UsageError, WorkspaceError, WorkspaceLocked
 from d2midi_build.flow import Entry, Flow, SourceNode, TakeNode
 from d2midi_build.groups import repeats
 from d2midi_build.ledger import Ledger, Record
@@ -35,6 +35,7 @@ from d2midi_build.sources.lists import Source
 from d2midi_build.stages.base import NAMES
 from d2midi_build.workspace import Workspace, disk_is_full
 
+_SCREENING = NAMES[: NAMES.index("resample")]
 _WAIT_S = 0.5
 _NEXT_SPACE_CHECK_S = 5.0
 _LONGEST_IDLE_WAIT_S = 60.0
@@ -173,6 +174,9 @@ def build(
             ran: dict[str, dict[str, int]] = {}
             heard = listener or Silent()
             for part in _parts(selection, recipe):
+                if recipe.groups.repeats != "group" and not {*part.stages} <= {*_SCREENING}:
+                    publish(workspace, sources, recipe, ledger, heard.compared)
+                    _check_repeats(workspace, recipe)
                 run = _Run(workspace, ledger, recipe, sources, part, heard, make_engine or _local, ran)
                 compared = None  # comparing takes long: not on the way out of a run that was stopped
                 try:
@@ -180,11 +184,55 @@ def build(
                     compared = heard.compared
                 finally:
                     run.stop()
-                    nodes = state_of(sources, run.flow, ledger, workspace)
-                    manifests.publish(workspace, nodes, recipe, compared)
-                if recipe.groups.repeats == "forbid":
-                    _no_repeats(workspace, nodes)
+                    nodes = publish(workspace, sources, recipe, ledger, compared)
+            _check_repeats(workspace, recipe)
     return Summary(ran, run.waiting, time.monotonic() - started, nodes)
+
+
+def publish(
+    workspace: Workspace,
+    sources: Sequence[Source],
+    recipe: Recipe,
+    ledger: Ledger,
+    compared: Callable[[int, int], None] | None,
+) -> list[SourceNode]:
+    """Bring the tables up to date with the ledger and with what people have decided meanwhile; hold the lock.
+
+    Parameters
+    ----------
+    compared : callable or None
+        Is told how many new takes are compared with all others, and of how many; None compares nothing new.
+
+    Returns
+    -------
+    list of SourceNode
+        How far everything has come.
+    """
+    nodes = state_of(sources, Flow(workspace, recipe), ledger, workspace)
+    pairs = repeats.update(workspace.repeats_path, manifests.members(workspace, nodes), compared).pairs
+    if recipe.groups.repeats == "drop":  # which takes are dropped is known only now
+        nodes = state_of(sources, Flow(workspace, recipe), ledger, workspace)
+    manifests.publish(workspace, nodes, recipe, pairs)
+    return nodes
+
+
+def refresh(workspace: Workspace) -> tuple[list[SourceNode], bool]:
+    """Bring the tables up to date with what people have decided.
+
+    Returns
+    -------
+    list of SourceNode
+        How far everything has come.
+    bool
+        Whether the tables say so: not while a build runs, which brings them up to date when it ends.
+    """
+    try:
+        with workspace.lock():
+            sources, recipe = manifests.remembered(workspace)
+            ledger = Ledger(workspace.ledger_path)
+            return publish(workspace, sources, recipe, ledger, Silent().compared), True
+    except WorkspaceLocked:
+        return state(workspace), False
 
 
 def state(workspace: Workspace) -> list[SourceNode]:
@@ -212,8 +260,7 @@ def state_of(sources: Sequence[Source], flow: Flow, ledger: Ledger, workspace: W
 
 def _parts(selection: Selection, recipe: Recipe) -> Iterator[Selection]:
     """The runs of a build: where repeats do not simply stay, all takes are screened before any goes on."""
-    first = NAMES[: NAMES.index("resample")]
-    parts = [NAMES] if recipe.groups.repeats == "group" else [first, NAMES[len(first) :]]
+    parts = [NAMES] if recipe.groups.repeats == "group" else [_SCREENING, NAMES[len(_SCREENING) :]]
     for part in parts:
         if stages := [name for name in part if name in selection.stages]:
             yield replace(
@@ -221,10 +268,10 @@ def _parts(selection: Selection, recipe: Recipe) -> Iterator[Selection]:
             )
 
 
-def _no_repeats(workspace: Workspace, nodes: Sequence[SourceNode]) -> None:
-    grouped = manifests.members(workspace, nodes)
-    out = repeats.left_out(grouped, repeats.load(workspace.repeats_path).pairs)
-    if out:
+def _check_repeats(workspace: Workspace, recipe: Recipe) -> None:
+    """Raise ``UsageError`` if takes repeat others and the recipe forbids it."""
+    out = repeats.load(workspace.repeats_path).left_out
+    if out and recipe.groups.repeats == "forbid":
         listed = ", ".join(f"{take} repeats {other}" for take, other in sorted(out.items())[:10])
         raise UsageError(
             f"{len(out)} takes repeat the music or the picture of another, and groups.repeats is forbid: "

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from d2midi_build import clock
 from d2midi_build.flow import EntryNode, SourceNode, TakeNode
@@ -19,9 +19,6 @@ from d2midi_build.stages import beats as beats_stage
 from d2midi_build.stages import transcribe as transcribe_stage
 from d2midi_build.stages.filter import SCORES
 from d2midi_build.stages.resample import FACTS as CLIP_FACTS
-
-if TYPE_CHECKING:
-    from d2midi_build.synchrony.null import NullTest
 
 VIDEO_TIME = "seconds from the video's first frame"
 CLIP_TIME = f"seconds from the clip's first frame; {clock.FPS} frames/s; {clock.SAMPLE_RATE_HZ} samples/s"
@@ -109,8 +106,8 @@ def take_row(entry: EntryNode, take: TakeNode) -> dict[str, Any]:
     }
 
 
-def clip_row(take: TakeNode, recipe: Recipe, null: NullTest | None) -> dict[str, Any]:
-    """A clip, its own synchronisation, and how its dance fits other clips' music."""
+def clip_row(take: TakeNode, recipe: Recipe, null_p: float | None) -> dict[str, Any]:
+    """A clip, its own synchronisation, and the p of how its dance fits other clips' music."""
     clip = take.records["resample"]
     failure = next((record for record in take.records.values() if record.status == "failed"), None)
     facts, files = clip.facts, clip.files
@@ -150,7 +147,7 @@ def clip_row(take: TakeNode, recipe: Recipe, null: NullTest | None) -> dict[str,
             f"sync_{name}": synchrony.get(name)
             for name in ("p", "harmonic", "strength", "lag_s", "drift_beats")
         },
-        "sync_null_p": null.p if null else None,
+        "sync_null_p": null_p,
         "sync_explanation": synchrony.get("explanation", ""),
         "n_windows": windows.get("n_windows"),
         "status": "failed" if failure else "done" if take.complete else "waiting",

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from d2midi_build.errors import UsageError
 from d2midi_build.flow import EntryNode, TakeNode
+from d2midi_build.manifests import remembered
 from d2midi_build.pipeline import Listener, Selection, build
 from d2midi_build.recipe import Recipe
 from d2midi_build.rows import clip_review
 from d2midi_build.screening.calibration import Case, ClipNotes
 from d2midi_build.screening.truth import Truth
 from d2midi_build.sources.lists import merge_lists, read_sources
+from d2midi_build.workspace import Workspace
 
 _SCREENING = ("resolve", "crawl", "filter")
 _CLIPS = (*_SCREENING, "resample", "separate", "transcribe", "keypoints", "beats")
@@ -50,18 +53,20 @@ def measure(
         Those, and why.
     """
     files = sorted({truth.file.resolve() for truth in truths})
+    _only_of_trials(workspace, files)
     sources = list(merge_lists(read_sources(file) for file in files))
     selection = Selection(_CLIPS if clips else _SCREENING)
-    any_length = recipe.with_field("window.frames", 1)
+    # Length and repeats are no faults of a video.
+    any_length = recipe.with_field("window.frames", 1).with_field("groups.repeats", "group")
     summary = build(sources, workspace, any_length, selection, workers=workers, listener=listener)
     entries = {
         Path(entry.entry.url).resolve(): entry for source in summary.sources for entry in source.entries
     }
     cases, unmeasured = [], []
     for truth in truths:
-        entry = entries[truth.file.resolve()]
-        takes = [take for take in entry.takes if _belongs(take, truth)]
-        if takes:
+        entry = entries.get(truth.file.resolve())
+        takes = [take for take in entry.takes if _belongs(take, truth)] if entry else []
+        if entry and takes:
             cuts_s = tuple(take.start_s for take in entry.takes[1:])
             scores, notes = (take.scores for take in takes), (_notes(take, recipe) for take in takes)
             cases.append(Case(truth, tuple(scores), tuple(notes), cuts_s, 1 / _fps(entry)))
@@ -90,8 +95,20 @@ def _fps(entry: EntryNode) -> float:
     return float(entry.crawl.facts["media"]["fps"] or 30.0)
 
 
-def _why(entry: EntryNode) -> str:
-    for record in (entry.crawl, entry.filter):
+def _only_of_trials(workspace: Path, files: Sequence[Path]) -> None:
+    """Raise ``UsageError`` if a workspace holds anything else: a trial replaces what it was built from."""
+    if not (workspace / "sources.json").exists():
+        return
+    known = {source.path for source in remembered(Workspace(workspace))[0]}
+    if known - {*files}:
+        raise UsageError(
+            f"{workspace} was built from other videos than those of the truth tables: name another folder with -w, or "
+            "leave it away"
+        )
+
+
+def _why(entry: EntryNode | None) -> str:
+    for record in (entry.crawl, entry.filter) if entry else ():
         if record is not None and record.status == "failed":
-            return f"{record.message} Take the row out of the table, or mend the file."
+            return f"{record.message.rstrip('.')}. Take the row out of the table, or mend the file."
     return "no shot lies in its range by half or more: correct start_s and end_s, or judge the whole shot"

@@ -117,7 +117,13 @@ def decide(
         bool, typer.Option("--accept", help="It is good: it goes on with the next build.")
     ] = False,
     reject: Annotated[bool, typer.Option("--reject", help="It is not good: it is left out.")] = False,
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take an earlier verdict back.")] = False,
+    withdraw: Annotated[
+        bool,
+        typer.Option(
+            "--withdraw",
+            help="Take an earlier verdict back: one on its video, or the automatic one, counts again.",
+        ),
+    ] = False,
     why: Annotated[str, typer.Option("--why", help="The reason, kept with the verdict.")] = "",
     by: Annotated[
         str,
@@ -147,8 +153,8 @@ def decide(
     import getpass
 
     from d2midi_build import manifests
-    from d2midi_build.errors import UsageError, WorkspaceLocked
-    from d2midi_build.pipeline import state
+    from d2midi_build.errors import UsageError
+    from d2midi_build.pipeline import refresh, state
     from d2midi_build.screening import decisions
     from d2midi_build.screening.verdicts import Verdicts
     from d2midi_build.workspace import Workspace
@@ -163,7 +169,10 @@ def decide(
     if sheet is not None and (item is not None or words or why):
         raise UsageError("--csv says which takes, what and why: leave the rest away")
     opened = Workspace.open(workspace)
-    who = by or getpass.getuser()
+    try:
+        who = by or getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise UsageError("your login name is not known here: say who decides with --by") from error
     nodes = state(opened)
     known = decisions.Known(
         frozenset(take.take_id for take in manifests.takes(nodes)),
@@ -173,19 +182,18 @@ def decide(
         new = decisions.read_verdicts(sheet, known, who)
     else:
         new = [decisions.verdict(known.find(item or ""), words[0], why, who)]
-    Verdicts(opened.verdicts_path).append(new)
-    nodes = state(opened)
-    try:
-        with opened.lock():
-            manifests.publish(opened, nodes, manifests.remembered(opened)[1])
-        later = ""
-    except WorkspaceLocked:
-        later = "A build is running: tables show it when that ends, and the next build acts on it."
+    kept = Verdicts(opened.verdicts_path)
+    new = [verdict for verdict in new if not kept.says(verdict)]
+    kept.append(new)
+    nodes, published = refresh(opened)
+    later = (
+        "" if published else "A build is running: tables show it when that ends, the next build acts on it."
+    )
     counts: dict[str, int] = {}
     for take in manifests.takes(nodes):
         counts[take.decision.status] = counts.get(take.decision.status, 0) + 1
     if as_json:
-        typer.echo(json.dumps({"decided": len(new), "takes": counts, "published": not later}))
+        typer.echo(json.dumps({"decided": len(new), "takes": counts, "published": published}))
         return
     for verdict in new:
         typer.echo(f"{verdict.item}: {verdict.verdict} ({verdict.why})")

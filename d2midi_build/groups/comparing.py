@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -102,10 +104,14 @@ class Comparison:
         )
 
     def _load(self, members: Sequence[Member]) -> None:
+        at: Path | None = None
         for member in members:
             try:
-                music, motion = (_arrays(member.features / name) for name in (MUSIC_FILE, PICTURE_FILE))
-            except (OSError, ValueError, BadZipFile) as error:
+                if member.features != at:  # takes of one video follow each other
+                    music = MusicFeatures.from_arrays(_arrays(member.features / MUSIC_FILE))
+                    motion = MotionSignature.from_arrays(_arrays(member.features / PICTURE_FILE))
+                    at = member.features
+            except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
                 self.unreadable.add(member.take_id)
                 _log.warning(
                     "%s is compared with nothing: its fingerprints in %s cannot be read (%s). `d2midi build --refresh "
@@ -115,10 +121,12 @@ class Comparison:
                     error,
                 )
                 continue
-            span = member.start_s, member.end_s
+            mine = music.between(member.start_s, member.end_s)
+            moves = motion.between(member.start_s, member.end_s)
             self._takes.append(member.take_id)
-            self._music.append(MusicFeatures.from_arrays(music).between(*span))
-            self._motion.append(MotionSignature.from_arrays(motion).between(*span))
+            # Copies: a part would keep the whole video's arrays in memory.
+            self._music.append(replace(mine, levels=mine.levels.copy(), hashes=mine.hashes.copy()))
+            self._motion.append(replace(moves, cells=moves.cells.copy()))
 
 
 def _arrays(path: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ are kept that make the groups, the surest first.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -126,25 +125,29 @@ def _joining(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
 
 
 def left_out(members: Sequence[Member], pairs: Sequence[Pair]) -> dict[str, str]:
-    """All but one video of each group that shares music or picture: its takes, and the take that stays for them.
+    """Takes of videos that share music or picture with a better one: which take stays for them.
 
-    The takes of one video do not repeat each other. The video that stays is the one with the best take: accepted
-    before under review, then the longest, then the first by id.
+    The best video comes first: that with the best take, accepted before under review, then the longest, then the first
+    by id. A video is left out if a take of it is in a group of music or video with a video that stays; the takes of one
+    video do not repeat each other.
     """
     usable = {member.take_id: member for member in members if member.status != "reject"}
-    rows = groups(list(usable.values()), pairs)
-    by_group: dict[tuple[str, str], list[Member]] = {}
-    for row in rows:
+    of: dict[str, set[tuple[str, str]]] = {}
+    for row in groups(list(usable.values()), pairs):
         if row["kind"] in ("music", "video"):
-            by_group.setdefault((row["kind"], row["group_id"]), []).append(usable[row["take_id"]])
-    out: dict[str, str] = {}
-    for _, group in sorted(by_group.items()):
-        staying = [member for member in group if member.take_id not in out]
-        if len({member.video_id for member in staying}) < 2:
-            continue
-        best = min(staying, key=_rank)
-        out |= {member.take_id: best.take_id for member in staying if member.video_id != best.video_id}
-    return out
+            of.setdefault(usable[row["take_id"]].video_id, set()).add((row["kind"], row["group_id"]))
+    best: dict[str, Member] = {}
+    for member in sorted(usable.values(), key=_rank):
+        best.setdefault(member.video_id, member)
+    staying: dict[tuple[str, str], str] = {}
+    gone: dict[str, str] = {}
+    for video_id, member in sorted(best.items(), key=lambda each: _rank(each[1])):
+        repeated = next((staying[group] for group in sorted(of[video_id]) if group in staying), None)
+        if repeated is None:
+            staying |= dict.fromkeys(of[video_id], member.take_id)
+        else:
+            gone[video_id] = repeated
+    return {take: gone[member.video_id] for take, member in usable.items() if member.video_id in gone}
 
 
 def _rank(member: Member) -> tuple[int, float, str]:
@@ -159,6 +162,6 @@ def _save(path: Path, found: Repeats) -> None:
         "pairs": [asdict(pair) for pair in found.pairs],
         "left_out": dict(found.left_out),
     }
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}")  # the workspace's lock is held: nobody else writes it
     partial.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
     partial.replace(path)

@@ -38,7 +38,9 @@ _COLOUR: Final = (
     0.004  # another drawn dancer before the same wall at least 0.0077; within shots at most 0.0018
 )
 _STRUCTURE: Final = 0.72  # cuts at most 0.64; flashes at least 0.81
-_SAME_POSE: Final = 0.78  # the same for other colours: two drawn dancers in one pose before one wall up to 0.74
+_SAME_POSE: Final = (
+    0.78  # the same for other colours: two drawn dancers in one pose before one wall up to 0.74
+)
 _RETURN: Final = (
     0.9  # pictures across a cut at most 0.84; the same scene after a flash more, if it moves little
 )

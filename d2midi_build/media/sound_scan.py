@@ -84,12 +84,6 @@ class SoundScan:
     mono: npt.NDArray[np.int16]
     fingerprint: npt.NDArray[np.uint32]
 
-    def fingerprint_of(self, start_s: float, end_s: float) -> npt.NDArray[np.uint32]:
-        """The items made of nothing outside a range (seconds on the source clock); may be empty."""
-        first = max(0, int(np.ceil(start_s / FINGERPRINT_HOP_S - 1e-9)))
-        last = int(np.floor((end_s - FINGERPRINT_SPAN_S) / FINGERPRINT_HOP_S + 1e-9))
-        return self.fingerprint[first : max(first, last + 1)]
-
 
 def scan_sound(path: Path, folder: Path) -> SoundScan | None:
     """Decode the sound of a video once; the picture is not decoded.

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from d2midi_build.recipe import Recipe
+from d2midi_build.recipe import FilterRecipe, Recipe
 from d2midi_build.screening.criteria import BEST_FIRST, CRITERIA, Criterion, Status, decide
 from d2midi_build.screening.truth import LABELS, Truth
 
@@ -226,10 +226,17 @@ def fitted(cases: Sequence[Case], recipe: Recipe) -> Recipe:
         bad, good = _labelled(criterion, cases)
         suggestion = suggest(criterion, [value for _, value in bad], [value for _, value in good])
         if suggestion:
-            limits |= dict(
-                zip((f"{criterion.name}_review", f"{criterion.name}_reject"), suggestion, strict=True)
-            )
+            for name, value in zip(("review", "reject"), suggestion, strict=True):
+                limits[f"{criterion.name}_{name}"] = _allowed(f"{criterion.name}_{name}", value)
     return recipe.model_copy(update={"filter": recipe.filter.model_copy(update=limits)})
+
+
+def _allowed(name: str, value: float) -> float:
+    """The nearest value that the recipe's field takes."""
+    for rule in FilterRecipe.model_fields[name].metadata:
+        value = max(value, getattr(rule, "ge", value))
+        value = min(value, getattr(rule, "le", value))
+    return value
 
 
 def suggest(criterion: Criterion, bad: Sequence[float], good: Sequence[float]) -> tuple[float, float] | None:

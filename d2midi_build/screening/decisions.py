@@ -69,7 +69,7 @@ def read_verdicts(path: Path, known: Known, by: str) -> list[Verdict]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
-            columns, rows = reader.fieldnames or [], list(reader)
+            columns, rows = reader.fieldnames or [], [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(
             f"cannot read {path} as CSV: {error}. `d2midi screen list --csv FILE` writes one."
@@ -80,7 +80,7 @@ def read_verdicts(path: Path, known: Known, by: str) -> list[Verdict]:
             "`d2midi screen list --csv FILE` writes a sheet to fill in"
         )
     found, wrong = [], []
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
         cells = {name: (row.get(name) or "").strip() for name in (*COLUMNS, "by")}
         if not cells["verdict"]:
             continue

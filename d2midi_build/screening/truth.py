@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast
 
 from d2midi_build.errors import UsageError
+from d2midi_build.sources.lists import VIDEO_SUFFIXES
 
 Quality = Literal["good", "bad", "unclear"]
 
@@ -84,7 +86,7 @@ def read_truth(table: Path, videos: Path) -> list[Truth]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
-            columns, rows = reader.fieldnames or [], list(reader)
+            columns, rows = reader.fieldnames or [], [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"cannot read the truth table {table}: {error}") from error
     if missing := [column for column in COLUMNS if column not in (*columns, *OPTIONAL)]:
@@ -99,7 +101,7 @@ def read_truth(table: Path, videos: Path) -> list[Truth]:
     if not rows:
         raise UsageError(f"{table} has no rows")
     found, wrong = [], []
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
         try:
             found.append(_truth(row, videos, f"{table.name} line {number}"))
         except ValueError as error:
@@ -117,6 +119,8 @@ def _truth(row: dict[str, str], videos: Path, place: str) -> Truth:
     file = videos / cells["file"]
     if not file.is_file():
         raise ValueError(f"there is no file {file}")
+    if file.suffix.lower() not in VIDEO_SUFFIXES:
+        raise ValueError(f"the ending {file.suffix!r} is not that of a video")
     for name, labels in LABELS.items():
         if cells[name] not in labels and (cells[name] or name == "verdict"):
             raise ValueError(f"{name} is {cells[name]!r}, none of {', '.join(labels)}")
@@ -150,6 +154,6 @@ def _seconds(name: str, text: str) -> float | None:
         seconds = float(text)
     except ValueError:
         raise ValueError(f"{name} holds {text!r}, which is no number of seconds") from None
-    if not seconds >= 0:
-        raise ValueError(f"{name} holds {text!r}: seconds from the first picture are not negative")
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ValueError(f"{name} holds {text!r}, which is no time in seconds from the first picture")
     return seconds

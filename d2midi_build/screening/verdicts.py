@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -20,7 +20,7 @@ from d2midi_build.errors import WorkspaceError
 from d2midi_build.screening.criteria import FACTS, Decision
 
 Word = Literal["accept", "reject", "withdraw"]
-"""``withdraw`` takes an earlier verdict back: the automatic decision counts again."""
+"""``withdraw`` takes an earlier verdict back: one on the take's video, or else the automatic decision, counts again."""
 
 WORDS: Final[tuple[str, ...]] = get_args(Word)
 
@@ -100,14 +100,16 @@ class Verdicts:
         self.path = path
         self._newest: dict[str, Verdict] = {}
         try:
-            text = path.read_text(encoding="utf-8", errors="replace")
+            lines = path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return
         except OSError as error:
             raise WorkspaceError(f"cannot read the verdicts {path}: {error.strerror}") from error
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
             try:
-                verdict = Verdict(**json.loads(line))
+                verdict = _decoded(line)
             except (ValueError, TypeError) as error:
                 _log.warning("%s line %d is damaged and ignored: %s", path, number, error)
                 continue
@@ -130,6 +132,11 @@ class Verdicts:
             if found is not None and found.verdict != "withdraw":
                 return found
         return None
+
+    def says(self, verdict: Verdict) -> bool:
+        """Whether the same is said of the same item already, by the same person for the same reason."""
+        known = self._newest.get(verdict.item)
+        return known is not None and replace(known, at=verdict.at) == verdict
 
     def append(self, verdicts: Iterable[Verdict]) -> None:
         """Add verdicts, all or none; on return they are on disk. Two people may do so at once.
@@ -160,3 +167,10 @@ class Verdicts:
         except OSError as error:
             raise WorkspaceError(f"cannot write the verdicts {self.path}: {error.strerror}") from error
         self._newest |= {verdict.item: verdict for verdict in new}
+
+
+def _decoded(line: bytes) -> Verdict:
+    verdict = Verdict(**json.loads(line))
+    if verdict.verdict not in WORDS or not all(isinstance(value, str) for value in asdict(verdict).values()):
+        raise ValueError(f"{verdict} is no verdict")
+    return verdict

@@ -1,7 +1,7 @@
 """What the clips of a workspace say together: of each dance against other clips' music, of sites and sources as wholes.
 
 Both rest on samples of the clips, drawn by the clip's or the scope's name: the same clips give the same answers,
-and the cost grows with their number, not with its square.
+and hardly any of the cost grows with the square of their number.
 """
 
 from __future__ import annotations
@@ -53,18 +53,15 @@ def null_tests(clips: Sequence[Clip], expected_lag_s: Mapping[str, float]) -> di
     """``matched_null`` for every clip, by its id; ``expected_lag_s`` holds the known lag of some, 0 is the others'."""
     enough = [clip for clip in clips if len(clip.beats.musical_s) >= LEAST_MUSICAL]
     beat_s = np.array([np.median(np.diff(clip.beats.musical_s)) for clip in enough])
+    music = np.array([clip.music for clip in enough])
     found = {}
     for clip in clips:
         rng = _rng(clip.clip_id)
         others: list[BeatsOf] = []
         if len(clip.beats.musical_s) >= LEAST_MUSICAL:
             own_s = float(np.median(np.diff(clip.beats.musical_s)))
-            near = [
-                i
-                for i in np.flatnonzero(np.abs(beat_s / own_s - 1) <= WITHIN)
-                if enough[i].music != clip.music
-            ]
-            others = [enough[i].beats for i in rng.permutation(near)[:MOST_OTHERS].astype(np.int64)]
+            near = np.flatnonzero((np.abs(beat_s / own_s - 1) <= WITHIN) & (music != clip.music))
+            others = [enough[i].beats for i in rng.permutation(near)[:MOST_OTHERS]]
         found[clip.clip_id] = matched_null(clip.beats, others, rng, expected_lag_s.get(clip.clip_id, 0.0))
     return found
 

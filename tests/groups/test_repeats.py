@@ -16,8 +16,15 @@ def test_of_each_group_the_best_video_stays() -> None:
         member("e_0", status="reject", end_s=500.0),
     ]
     pairs = [pair("music", "a_0", "b_0"), pair("music", "b_0", "c_0"), pair("video", "c_0", "e_0")]
-    # Accepted before under review, then the longest; b_9 shares nothing.
-    assert left_out(members, pairs) == {"a_0": "c_0", "b_0": "c_0"}
+    # Accepted before under review, then the longest; a video goes with all its takes.
+    assert left_out(members, pairs) == {"a_0": "c_0", "b_0": "c_0", "b_9": "c_0"}
+
+
+def test_a_video_that_only_repeats_one_that_goes_stays() -> None:
+    """A and B share music, A and C a picture; C is the best, so A goes, and B is the only one left with its music."""
+    members = [member("a_0", end_s=30.0), member("b_0", end_s=20.0), member("c_0", end_s=40.0)]
+    pairs = [pair("music", "a_0", "b_0"), pair("video", "a_0", "c_0")]
+    assert left_out(members, pairs) == {"a_0": "c_0"}
 
 
 def test_takes_of_one_video_do_not_repeat_each_other() -> None:

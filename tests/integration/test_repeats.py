@@ -86,6 +86,8 @@ def test_groups_hold_what_a_split_must_not_part(screened: Path) -> None:
 
 def test_dropped_repeats_make_no_clip(root: Path, videos: Path, recipe: Recipe) -> None:
     sources = list(read_sources(videos))
+    build(sources, root, recipe.with_field("groups.repeats", "drop"), _SCREENING)
+    assert sorted(row["status"] for row in rows(root, "takes")) == ["accept", "accept", "reject"]
     summary = build(sources, root, recipe.with_field("groups.repeats", "drop"), _CLIPS)
     take = takes_of(root)
     status = {row["take_id"]: (row["status"], row["reasons"]) for row in rows(root, "takes")}
@@ -100,9 +102,10 @@ def test_dropped_repeats_make_no_clip(root: Path, videos: Path, recipe: Recipe) 
 
 def test_forbidden_repeats_stop_the_build_before_clips(root: Path, videos: Path, recipe: Recipe) -> None:
     sources, strict = list(read_sources(videos)), recipe.with_field("groups.repeats", "forbid")
-    with pytest.raises(UsageError, match="1 takes repeat the music or the picture of another"):
-        build(sources, root, strict, _CLIPS)
-    assert rows(root, "clips") == []
+    for selection in (_CLIPS, Selection(("resample",))):
+        with pytest.raises(UsageError, match="1 takes repeat the music or the picture of another"):
+            build(sources, root, strict, selection)
+        assert rows(root, "clips") == []
     assert build(list(read_sources(videos / "other.mp4")), root, strict, _CLIPS).ran == {
         "resample": {"done": 1}
     }
@@ -128,8 +131,8 @@ def test_damaged_fingerprints_are_told_and_stop_nothing(
     root: Path, videos: Path, recipe: Recipe, caplog: pytest.LogCaptureFixture
 ) -> None:
     (root / "ledger" / "repeats.json").unlink()
-    for damaged in root.glob("store/filter/*/*/music.npz"):
-        damaged.write_bytes(damaged.read_bytes()[:100])
+    for length, damaged in enumerate(root.glob("store/filter/*/*/music.npz")):
+        damaged.write_bytes(damaged.read_bytes()[: 100 * length])  # one of them empty
     assert build(list(read_sources(videos)), root, recipe, _SCREENING).ran == {}
     assert "cannot be read" in caplog.text and "--refresh filter" in caplog.text
     assert rows(root, "repeats") == []

@@ -13,8 +13,16 @@ import pytest
 
 from d2midi_build import manifests, tables, validation
 from d2midi_build.cli import main
-from d2midi_build.pipeline import Selection, Summary
+from d2midi_build.engine.base import Job
+from d2midi_build.errors import UsageError
+from d2midi_build.ledger import Record
+from d2midi_build.manifests import remembered
+from d2midi_build.pipeline import Selection, Silent, Summary, build
 from d2midi_build.recipe import Recipe
+from d2midi_build.screening.decisions import verdict
+from d2midi_build.screening.truth import read_truth
+from d2midi_build.screening.verdicts import Verdicts
+from d2midi_build.trial import measure
 from d2midi_build.workspace import Workspace
 
 Build = Callable[..., Summary]
@@ -88,6 +96,39 @@ def test_a_running_build_does_not_keep_people_from_deciding(workspace: Path, run
     with Workspace.open(workspace).lock():
         said = run("decide", take, "--reject", "--why", "no", "-w", workspace)
     assert (said["published"], said["takes"]) == (False, {"accept": 1, "reject": 1})
+    assert {row["decided_by"] for row in rows(workspace, "takes")} == {""}
+
+
+def test_what_is_decided_while_a_build_runs_is_in_its_tables(workspace: Path, recipe: Recipe) -> None:
+    """The verdict comes when the first job of the build has ended."""
+    take = rows(workspace, "takes")[0]["take_id"]
+
+    class Decides(Silent):
+        def finished(self, job: Job, record: Record) -> None:
+            Verdicts(Workspace(workspace).verdicts_path).append([verdict(take, "reject", "no", "ada")])
+
+    sources = remembered(Workspace(workspace))[0]
+    build(sources, workspace, recipe, Selection(("window",), refresh=("window",)), listener=Decides())
+    (mine,) = [row for row in rows(workspace, "takes") if row["take_id"] == take]
+    assert (mine["status"], mine["decided_by"]) == ("reject", "ada")
+
+
+def test_the_same_sheet_twice_says_nothing_new(workspace: Path, run: Run, tmp_path: Path) -> None:
+    take = rows(workspace, "takes")[0]["take_id"]
+    (tmp_path / "sheet.csv").write_text(f"take_id,verdict,why\n{take},reject,no\n")
+    assert run("decide", "--csv", tmp_path / "sheet.csv", "-w", workspace)["decided"] == 1
+    assert run("decide", "--csv", tmp_path / "sheet.csv", "-w", workspace)["decided"] == 0
+
+
+def test_a_trial_leaves_a_dataset_alone(workspace: Path, dances: Path, tmp_path: Path) -> None:
+    lines = [
+        "file,source,start_s,end_s,verdict,people,body,background,camera,picture,sound,clipped,cuts_s,remark"
+    ]
+    (tmp_path / "truth.csv").write_text("\n".join([*lines, "dance-1.mp4,x,,,good,,,,,,,,,"]) + "\n")
+    before = (workspace / "sources.json").read_bytes()
+    with pytest.raises(UsageError, match="was built from other videos"):
+        measure(read_truth(tmp_path / "truth.csv", dances), workspace, Recipe())
+    assert (workspace / "sources.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,9 @@ def test_a_row_is_read(tmp_path: Path) -> None:
         ({"start_s": "1"}, "are no range"),
         ({"start_s": "5", "end_s": "4"}, "are no range"),
         ({"cuts_s": "1.5;x"}, "cuts_s holds 'x', which is no number"),
-        ({"start_s": "-1", "end_s": "4"}, "not negative"),
+        ({"start_s": "-1", "end_s": "4"}, "no time in seconds"),
+        ({"cuts_s": "inf"}, "no time in seconds"),
+        ({"file": "truth.csv"}, "'.csv' is not that of a video"),
     ],
 )
 def test_a_wrong_row_is_named_with_what_is_wrong(tmp_path: Path, change: dict[str, str], words: str) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -49,6 +50,24 @@ def test_a_torn_line_loses_only_itself(tmp_path: Path, caplog: pytest.LogCapture
         last = Verdicts(kept.path)
     assert "line 2 is damaged" in caplog.text
     assert [each.item for each in last.items()] == ["a", "c"]
+
+
+def test_reasons_may_hold_any_character_and_wrong_words_are_damage(tmp_path: Path) -> None:
+    kept = Verdicts(tmp_path / "screening.jsonl")
+    kept.append([verdict("a", "reject", "pasted\u2028text\x85 and\nlines")])
+    with kept.path.open("a") as file:
+        file.write('{"item": "b", "verdict": "banana", "why": "", "by": "x", "at": "2026-01-01"}\n')
+        file.write('{"item": "c", "verdict": "accept", "why": "", "by": "x", "at": null}\n')
+    assert [(each.item, each.why) for each in Verdicts(kept.path).items()] == [
+        ("a", "pasted\u2028text\x85 and\nlines")
+    ]
+
+
+def test_what_is_said_already_is_known(tmp_path: Path) -> None:
+    kept = Verdicts(tmp_path / "screening.jsonl")
+    kept.append([verdict("a")])
+    assert kept.says(replace(verdict("a"), at="2027-01-01T00:00:00+00:00"))
+    assert not kept.says(verdict("a", by="bob")) and not kept.says(verdict("b"))
 
 
 def _append(path: Path, name: str) -> None:
