@@ -28,9 +28,12 @@ from d2midi_build.digests import sha256_data, sha256_file
 from d2midi_build.engine.base import Job
 from d2midi_build.flow import Flow
 from d2midi_build.ledger import Ledger, Record
+from d2midi_build.media.likeness import MotionSignature
+from d2midi_build.music.fingerprints import music_features
 from d2midi_build.pipeline import build
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
+from d2midi_build.stages.filter import MUSIC_FILE, PICTURE_FILE
 from d2midi_build.synthetic.band import compose, render
 from d2midi_build.synthetic.dancer import choreograph
 from d2midi_build.synthetic.slate import SLATE_S
@@ -40,6 +43,10 @@ from d2midi_build.workspace import Workspace
 _RATE_HZ = 44_100
 _SECONDS = 6.0
 _MEDIA_BYTES = 64
+_SILENT = {
+    MUSIC_FILE: music_features(np.empty(0, np.int16), np.empty(0, np.uint32)),
+    PICTURE_FILE: MotionSignature(np.empty((0, 12, 12), np.uint8), 1.0),
+}
 
 
 def write_dance(path: Path) -> None:
@@ -87,7 +94,9 @@ def _enter(job: Job, like: Record, one: Workspace, workspace: Workspace, ledger:
     for file in like.files:
         made = one.artefact(like.stage, like.item, like.key) / file
         shutil.copyfile(made, out / file)
-        if made.suffix != ".parquet":
+        if file in _SILENT:  # else all would be found to repeat each other
+            np.savez_compressed(out / file, **_SILENT[file].to_arrays())
+        elif made.suffix not in (".parquet", ".npy"):
             (out / file).write_bytes(made.read_bytes()[:_MEDIA_BYTES])
     facts = dict(like.facts)
     if job.stage == "crawl":

@@ -33,7 +33,7 @@ WHOLE_CUT: Final = 0.37
 at the shins 0.4, at the waist 0.45 and more, a face 1."""
 
 _UNTOUCHED_COMPLETENESS: Final = 0.65
-"""Where the edge does not touch the mask: with raised arms the circle is larger, and the mask fills 0.7 of it or more."""
+"""Where the edge does not touch the mask: with raised arms the circle is larger, the mask fills 0.7 of it and more."""
 
 _TOUCHED: Final = 0.15
 _TOUCHED_COMPLETENESS: Final = 0.95

@@ -37,11 +37,14 @@ LEAST_SEEN: Final = 0.5
 _LEAST_GAP_S: Final = 0.2
 _LEAST_SPEED_M_S: Final = 0.05
 """A dancer whose joints' median speed is below this stands: MediaPipe's own trembling is about that."""
-_FLANK_SIGMA_S: Final = 0.02
-"""Standard deviation of the Gaussian over the speed whose flanks time a beat."""
-_FLANK_LEVELS: Final = np.array([0.2, 0.3, 0.4, 0.5])
+_FLANK_POSITION_SIGMA_S: Final = 0.04
+_FLANK_SPEED_SIGMA_S: Final = 0.02
+"""Standard deviations of the Gaussians behind the speed whose flanks time a beat: less, and trembling moves them."""
+_FLANK_LEVELS: Final = np.array([0.2, 0.3, 0.4])
 """Shares of the way from rest to a move's peak: steep there, above the trembling of one who rests."""
-_MOST_MOVED_S: Final = 0.15
+_NEAR_S: Final = 0.05
+"""The dancer is at rest where that speed is least within this of the minimum of the smoothed speed."""
+_MOST_MOVED_S: Final = 0.1
 """How far from its minimum of the smoothed speed a beat can be."""
 _ROUNDS: Final = 3
 """Durations of moves follow from the times of beats, and those from durations; a fourth changes next to nothing."""
@@ -159,11 +162,11 @@ def find_kinematic_beats(
     if usual < _LEAST_SPEED_M_S:
         return _unknown(f"the dancer stands: median joint speed {usual:.3f} m/s", share)
     times, strengths = [], []
-    sharp = replace(chosen, speed_sigma_s=min(_FLANK_SIGMA_S, chosen.speed_sigma_s))
+    sharp = replace(chosen, position_sigma_s=_FLANK_POSITION_SIGMA_S, speed_sigma_s=_FLANK_SPEED_SIGMA_S)
     for stretch, speed in zip(stretches, speeds, strict=True):
         frames, strength = _minima(speed, usual, fps, chosen.least_prominence)
         flanks = joint_speed(bridged(points[stretch], present[stretch]), fps, sharp)
-        times.append((stretch[0] + _between_flanks(flanks, frames, _MOST_MOVED_S * fps)) / fps)
+        times.append((stretch[0] + _between_flanks(flanks, frames, fps)) / fps)
         strengths.append(strength)
     times_s, strength = np.concatenate(times), np.concatenate(strengths)
     total = np.concatenate([[0], np.cumsum(present)])
@@ -214,23 +217,27 @@ def _minima(
     return frames, np.clip(prominence / (prominence + speed[frames]), 0.0, 1.0)
 
 
-def _between_flanks(speed: FloatArray, frames: npt.NDArray[np.int64], reach: float) -> FloatArray:
-    """Times of rest in frames, one for each minimum, at most ``reach`` from it.
+def _between_flanks(speed: FloatArray, frames: npt.NDArray[np.int64], fps: float) -> FloatArray:
+    """When the dancer rests, in frames, for each minimum of the smoothed speed.
 
     The move before the first minimum and the one after the last are taken as twice as long as from rest to peak.
     """
     if not len(frames):
         return np.empty(0)
-    ends = [0, *frames.tolist(), len(speed) - 1]
+    reach = round(_NEAR_S * fps)
+    near = np.clip(frames[:, None] + np.arange(-reach, reach + 1), 0, len(speed) - 1)
+    rests = near[np.arange(len(near)), speed[near].argmin(axis=1)]
+    ends = [0, *rests.tolist(), len(speed) - 1]
     peaks = np.array([a + int(speed[a : b + 1].argmax()) for a, b in pairwise(ends)])
-    falls = np.array([m - _climb(speed[a : m + 1][::-1]) for a, m in zip(peaks[:-1], frames, strict=True)])
-    rises = np.array([m + _climb(speed[m : b + 1]) for m, b in zip(frames, peaks[1:], strict=True)])
-    times = frames.astype(np.float64)
+    falls = np.array([m - _climb(speed[a : m + 1][::-1]) for a, m in zip(peaks[:-1], rests, strict=True)])
+    rises = np.array([m + _climb(speed[m : b + 1]) for m, b in zip(rests, peaks[1:], strict=True)])
+    most = _MOST_MOVED_S * fps
+    times: FloatArray = rests.astype(np.float64)
     for _ in range(_ROUNDS):
         first, last = 2 * max(times[0] - peaks[0], 1.0), 2 * max(peaks[-1] - times[-1], 1.0)
         lasts = np.maximum(np.concatenate([[first], np.diff(times), [last]]), 1.0)
         share = (lasts[:-1] / (lasts[:-1] + lasts[1:]))[:, None]
-        times = np.clip(((1 - share) * falls + share * rises).mean(axis=1), frames - reach, frames + reach)
+        times = np.clip(((1 - share) * falls + share * rises).mean(axis=1), frames - most, frames + most)
     return times
 
 
@@ -238,7 +245,7 @@ def _climb(flank: FloatArray) -> FloatArray:
     """How many frames from rest a flank, from rest to peak, first reaches `_FLANK_LEVELS` of its height."""
     climbed = np.maximum.accumulate(flank)
     heights = climbed[0] + _FLANK_LEVELS * (climbed[-1] - climbed[0])
-    return np.interp(heights, climbed, np.arange(len(flank)))
+    return np.asarray(np.interp(heights, climbed, np.arange(len(flank))), dtype=np.float64)
 
 
 def hip_travel(

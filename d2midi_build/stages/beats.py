@@ -74,7 +74,7 @@ def _run(work: Work) -> Made:
     from d2midi_build.music.audio import read_sound
     from d2midi_build.music.beats import find_beats
     from d2midi_build.music.notes import Notes
-    from d2midi_build.synchrony.phase import phase_test
+    from d2midi_build.synchrony.phase import METHOD, phase_test
     from d2midi_build.synchrony.rhythm import motion_rhythm, onset_rhythm
 
     audio, rate_hz = read_sound(Path(work.inputs["audio"]), work.out)
@@ -92,7 +92,8 @@ def _run(work: Work) -> Made:
     tables.write(work.out / "beats.parquet", table)
     motion = motion_rhythm(keypoints.body_world, keypoints.present_body, keypoints.body_image)
     np.save(work.out / RHYTHM_FILE, np.stack([motion, onset_rhythm(audio, rate_hz, work.inputs["n_frames"])]))
-    kinds = np.array(table.column("kind").to_pylist())
+    kinds, times_s = (table.column(name).to_numpy(zero_copy_only=False) for name in ("kind", "time_s"))
+    in_time = phase_test(times_s[kinds == "kinematic"], times_s[kinds == "musical"])
     facts = {
         "n_beats": len(table),
         "musical": {
@@ -110,10 +111,10 @@ def _run(work: Work) -> Made:
             "method": kinematic.method,
             "n_beats": int((kinds == "kinematic").sum()),
         },
-        "synchrony": asdict(phase_test(kinematic.times_s, musical.times_s)),
+        "synchrony": asdict(in_time),
         "media_s": end_s,
     }
-    made_by = {"musical": musical.method, "kinematic": kinematic.method}
+    made_by = {"musical": musical.method, "kinematic": kinematic.method, "synchrony": METHOD}
     return Made(facts, made_by | {f"model:{name}": digest for name, digest in _digests().items()})
 
 
@@ -152,7 +153,7 @@ def _table(musical: Beats, kinematic: KinematicBeats, end_s: float) -> pa.Table:
 
 STAGE = Stage(
     name="beats",
-    version=3,
+    version=4,
     reads=("beats.least_confidence", "beats.least_prominence"),
     unit="s",
     cpu_per_unit=0.01,

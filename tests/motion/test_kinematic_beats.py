@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,24 @@ def test_seconds_not_frames() -> None:
         found = find_kinematic_beats(points, all_seen(points), fps)
         nearest = np.abs(found.times_s[:, None] - beats).min(axis=0)
         assert nearest.max() < 0.06, fps
+
+
+@pytest.mark.parametrize("noise_m", [0.0, 0.005])
+@pytest.mark.parametrize("fps", [20.0, 60.0])
+def test_rest_between_a_quick_and_a_slow_move_is_where_it_is(fps: float, noise_m: float) -> None:
+    # The minimum of the smoothed speed alone lies 70 ms towards the slow move.
+    rng = np.random.default_rng(4)
+    dance = choreograph(rng, 100.0, SECONDS)
+    beats = 1.0 + np.cumsum(np.tile([0.35, 0.9], 10))
+    dance = replace(dance, beats_s=beats, keys=dance.keys[: len(beats)])
+    points = dance.landmarks(np.arange(round(SECONDS * fps)) / fps)
+    points = points - points[:, HIPS].mean(axis=1, keepdims=True) + rng.normal(0, noise_m, points.shape)
+    found = find_kinematic_beats(points, all_seen(points), fps)
+    inner = beats[1:-1]
+    late = found.times_s[np.abs(found.times_s[:, None] - inner).argmin(axis=0)] - inner
+    towards_slow = late * np.where(np.arange(len(inner)) % 2, 1.0, -1.0)
+    assert abs(towards_slow.mean()) < 0.035 and np.abs(late).mean() < 0.035
+    assert (np.diff(found.times_s) > 0).all()
 
 
 def test_a_gap_holds_no_beat_and_those_beside_it_stay() -> None:

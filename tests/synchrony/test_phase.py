@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from d2midi_build.motion.kinematic_beats import find_kinematic_beats
 from d2midi_build.synchrony.phase import beat_places, phase_test, rayleigh_p
+from d2midi_build.synthetic.dancer import choreograph
 
 GRID = np.arange(0.3, 20.0, 0.5)  # 120 bpm
 
@@ -157,6 +161,26 @@ def test_random_beats_are_called_synchronised_no_more_often_than_the_level_says(
         steps = np.cumsum(gaps)
         found.append(phase_test(steps[steps < 12], GRID[GRID < 12]).status)
     assert found.count("synchronised") <= 22  # 7.3 %: the upper 2.5 % point of a share of 5 %
+
+
+def on_or_off(rng: np.random.Generator, tempo: float) -> np.ndarray:
+    """Kinematic beats found in 12 s of somebody who moves on two thirds of half beats at random, 30 ms off."""
+    halves = 0.3 + np.arange(-4, 60) * 0.35 / tempo
+    steps = halves[rng.random(len(halves)) < 0.65]
+    steps = np.sort(steps + np.clip(rng.normal(0, 0.03, len(steps)), -0.06, 0.06))
+    dance = choreograph(rng, 100.0, 0.6 * len(steps) + 2)
+    points = replace(dance, beats_s=steps, keys=dance.keys[: len(steps)]).landmarks(np.arange(240) / 20)
+    points = points - points[:, [23, 24]].mean(axis=1, keepdims=True) + rng.normal(0, 0.005, points.shape)
+    return find_kinematic_beats(points, np.ones(240, np.bool_)).times_s
+
+
+def test_dancers_on_or_off_the_beat_are_told_from_those_of_another_tempo_within_12_s() -> None:
+    rng = np.random.default_rng(6)
+    musical = 0.3 + 0.7 * np.arange(17)
+    in_time = [phase_test(on_or_off(rng, 1.0), musical).status for _ in range(20)]
+    other = [phase_test(on_or_off(rng, 1.1), musical).status for _ in range(20)]
+    assert in_time.count("synchronised") >= 18
+    assert other.count("synchronised") <= 2
 
 
 @settings(max_examples=40, deadline=None)
