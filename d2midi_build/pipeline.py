@@ -311,7 +311,7 @@ class _Run:
     ) -> None:
         self._workspace, self._ledger, self._recipe = workspace, ledger, recipe
         self._sources, self._selection, self._listener = sources, selection, listener
-        self.flow = Flow(workspace, recipe)
+        self._flow = Flow(workspace, recipe)
         self._make_engine = make_engine
         self._engine: Engine | None = None
         # The order of starts never reaches a result, so any seed will do.
@@ -354,20 +354,20 @@ class _Run:
 
     def _walk_source(self, source: Source) -> None:
         self._walking = (f"source {source.source_id}", lambda: self._walk_source(source))
-        _, entries = self.flow.entries(source, self._ask)
+        _, entries = self._flow.entries(source, self._ask)
         for entry in entries:
             self._walk_entry(entry)
 
     def _walk_entry(self, entry: Entry) -> None:
         name = f"entry {entry.source.source_id} {entry.item}"
         self._walking = (name, lambda: self._walk_entry(entry))
-        node = self.flow.entry(entry, self._ask)
+        node = self._flow.entry(entry, self._ask)
         for take in node.takes:
             self._walk_take(name, take)
 
     def _walk_take(self, entry: str, take: TakeNode) -> None:
         self._walking = (f"{entry} {take.take_id}", lambda: self._walk_take(entry, take))
-        self.flow.take(take, self._ask)
+        self._flow.take(take, self._ask)
 
     def _ask(self, job: Job) -> Record | None:
         place = (job.stage, job.item, job.key)

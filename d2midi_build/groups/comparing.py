@@ -105,11 +105,11 @@ class Comparison:
 
     def _load(self, members: Sequence[Member]) -> None:
         at: Path | None = None
+        video: tuple[MusicFeatures, MotionSignature] | None = None
         for member in members:
             try:
-                if member.features != at:  # takes of one video follow each other
-                    music = MusicFeatures.from_arrays(_arrays(member.features / MUSIC_FILE))
-                    motion = MotionSignature.from_arrays(_arrays(member.features / PICTURE_FILE))
+                if video is None or member.features != at:  # takes of one video follow each other
+                    video = _fingerprints(member.features)
                     at = member.features
             except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
                 self.unreadable.add(member.take_id)
@@ -121,12 +121,20 @@ class Comparison:
                     error,
                 )
                 continue
-            mine = music.between(member.start_s, member.end_s)
-            moves = motion.between(member.start_s, member.end_s)
+            mine = video[0].between(member.start_s, member.end_s)
+            moves = video[1].between(member.start_s, member.end_s)
             self._takes.append(member.take_id)
             # Copies: a part would keep the whole video's arrays in memory.
             self._music.append(replace(mine, levels=mine.levels.copy(), hashes=mine.hashes.copy()))
             self._motion.append(replace(moves, cells=moves.cells.copy()))
+
+
+def _fingerprints(folder: Path) -> tuple[MusicFeatures, MotionSignature]:
+    """What the stage ``filter`` left of a video."""
+    return (
+        MusicFeatures.from_arrays(_arrays(folder / MUSIC_FILE)),
+        MotionSignature.from_arrays(_arrays(folder / PICTURE_FILE)),
+    )
 
 
 def _arrays(path: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VERSION = 1
 """Raised whenever the same fingerprints would give other pairs."""
 
-_AT_ONCE = 256
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
