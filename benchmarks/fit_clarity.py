@@ -29,6 +29,7 @@ from scipy.signal import butter, oaconvolve, sosfilt
 from d2midi_build.media.sound_scan import MONO_HZ
 from d2midi_build.music import clarity
 from d2midi_build.music.notes import Notes
+from d2midi_build.music.sound_measures import MEASURES, spectrogram, window_measures
 from d2midi_build.music.synthesis import synthesise
 from d2midi_build.synthetic.band import compose
 from d2midi_build.synthetic.singer import sing
@@ -188,8 +189,8 @@ def labelled(number: int, pieces: list[Notes]) -> tuple[str, Rows]:
     rng = np.random.default_rng(SEED + number)
     kind = str(rng.choice(KINDS, p=SHARES))
     sound = np.round(32767 * example(rng, kind, pieces)).astype(np.int16)
-    rows = [row for row in clarity.window_measures(clarity.spectrogram(sound)) if row is not None]
-    return kind, np.array(rows).reshape(-1, len(clarity.MEASURES))
+    rows = [row for row in window_measures(spectrogram(sound)) if row is not None]
+    return kind, np.array(rows).reshape(-1, len(MEASURES))
 
 
 def fit(rows: Rows, kinds: npt.NDArray[np.str_]) -> dict[str, Any]:
@@ -200,7 +201,7 @@ def fit(rows: Rows, kinds: npt.NDArray[np.str_]) -> dict[str, Any]:
     scaled = np.clip((rows - centre) / scale, -3, 3)
     fitted = LogisticRegression(C=1.0, max_iter=1000).fit(scaled, kinds)
     return {
-        "measures": list(clarity.MEASURES),
+        "measures": list(MEASURES),
         "kinds": [str(kind) for kind in fitted.classes_],
         "music": list(MUSIC),
         "speech": list(SPEECH),

@@ -11,14 +11,11 @@ import pytest
 from d2midi_build.media.loudness import block_levels
 from d2midi_build.media.sound_scan import BAND_HZ, MONO_HZ, BandPower, SoundScan, scan_sound
 from d2midi_build.music import clarity as subject
-from d2midi_build.music.clarity import (
-    SoundScores,
-    bandwidth_hz,
+from d2midi_build.music.clarity import SoundScores, bandwidth_hz, clarity, hear
+from d2midi_build.music.sound_measures import (
     bars,
     bass,
-    clarity,
     dips,
-    hear,
     held,
     local_lines,
     octaves,
