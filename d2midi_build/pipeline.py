@@ -26,13 +26,14 @@ from d2midi_build.crawl.sites import Outcome as Verdict
 from d2midi_build.crawl.sites import SiteGate, site_of
 from d2midi_build.engine.base import Engine, Event, Finished, Job
 from d2midi_build.engine.local import LocalEngine
-from d2midi_build.errors import UsageError, WorkspaceError, WorkspaceLocked
+from d2midi_build.errors import UsageError, WorkspaceError
 from d2midi_build.flow import Entry, Flow, SourceNode, TakeNode
 from d2midi_build.groups import repeats
 from d2midi_build.ledger import Ledger, Record
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source
 from d2midi_build.stages.base import NAMES
+from d2midi_build.standing import holds, publish
 from d2midi_build.workspace import Workspace, disk_is_full
 
 _SCREENING = NAMES[: NAMES.index("resample")]
@@ -98,11 +99,9 @@ class Selection:
 
     def counts(self, record: Record, workspace: Workspace) -> bool:
         """Whether a record from before this run still holds."""
-        if record.stage in self.refresh or record.status == "void":
+        if record.stage in self.refresh or (record.status == "failed" and record.reason in self.retry):
             return False
-        if record.status == "failed":
-            return record.reason not in self.retry
-        return workspace.holds(record.stage, record.item, record.key, record.files)
+        return holds(record, workspace)
 
 
 @dataclass
@@ -187,75 +186,6 @@ def build(
                     nodes = publish(workspace, sources, recipe, ledger, compared)
             _check_repeats(workspace, recipe)
     return Summary(ran, run.waiting, time.monotonic() - started, nodes)
-
-
-def publish(
-    workspace: Workspace,
-    sources: Sequence[Source],
-    recipe: Recipe,
-    ledger: Ledger,
-    compared: Callable[[int, int], None] | None,
-) -> list[SourceNode]:
-    """Bring the tables up to date with the ledger and with what people have decided meanwhile; hold the lock.
-
-    Parameters
-    ----------
-    compared : callable or None
-        Is told how many new takes are compared with all others, and of how many; None compares nothing new.
-
-    Returns
-    -------
-    list of SourceNode
-        How far everything has come.
-    """
-    nodes = state_of(sources, Flow(workspace, recipe), ledger, workspace)
-    pairs = repeats.update(workspace.repeats_path, manifests.members(workspace, nodes), compared).pairs
-    if recipe.groups.repeats == "drop":  # which takes are dropped is known only now
-        nodes = state_of(sources, Flow(workspace, recipe), ledger, workspace)
-    manifests.publish(workspace, nodes, recipe, pairs)
-    return nodes
-
-
-def refresh(workspace: Workspace) -> tuple[list[SourceNode], bool]:
-    """Bring the tables up to date with what people have decided.
-
-    Returns
-    -------
-    list of SourceNode
-        How far everything has come.
-    bool
-        Whether the tables say so: not while a build runs, which brings them up to date when it ends.
-    """
-    try:
-        with workspace.lock():
-            sources, recipe = manifests.remembered(workspace)
-            ledger = Ledger(workspace.ledger_path)
-            return publish(workspace, sources, recipe, ledger, Silent().compared), True
-    except WorkspaceLocked:
-        return state(workspace), False
-
-
-def state(workspace: Workspace) -> list[SourceNode]:
-    """How far everything that a workspace was last built from has come.
-
-    Raises
-    ------
-    WorkspaceError
-        If nothing was built in it.
-    """
-    sources, recipe = manifests.remembered(workspace)
-    return state_of(sources, Flow(workspace, recipe), Ledger(workspace.ledger_path), workspace)
-
-
-def state_of(sources: Sequence[Source], flow: Flow, ledger: Ledger, workspace: Workspace) -> list[SourceNode]:
-    """How far sources have come, as the ledger has it: also those that a run did not come to."""
-
-    def found(job: Job) -> Record | None:
-        record = ledger.find(job.stage, job.item, job.key)
-        held = record is not None and Selection().counts(record, workspace)
-        return record if held else None
-
-    return [flow.source(source, found) for source in sources]
 
 
 def _parts(selection: Selection, recipe: Recipe) -> Iterator[Selection]:

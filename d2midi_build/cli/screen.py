@@ -65,10 +65,10 @@ def list_takes(
     `d2midi screen decide --csv review.csv`
     """
     from d2midi_build import manifests
-    from d2midi_build.pipeline import state
     from d2midi_build.rows import clip_review
     from d2midi_build.screening import decisions
     from d2midi_build.screening.verdicts import Judgement
+    from d2midi_build.standing import state
     from d2midi_build.workspace import Workspace
 
     if sheet:
@@ -154,9 +154,9 @@ def decide(
 
     from d2midi_build import manifests
     from d2midi_build.errors import UsageError
-    from d2midi_build.pipeline import refresh, state
     from d2midi_build.screening import decisions
     from d2midi_build.screening.verdicts import Verdicts
+    from d2midi_build.standing import refresh, state
     from d2midi_build.workspace import Workspace
 
     words = [
