@@ -21,13 +21,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import ffmpeg
+from cpu_time import cpu_s
 from rich.console import Console
 from rich.table import Table
 
@@ -52,18 +52,6 @@ VIDEOS = (
 ENLARGED = VIDEOS[0]
 BEFORE_S = 0.1
 Row = dict[str, Any]
-
-
-def cpu_s(work: Callable[[], Any]) -> tuple[float, Any]:
-    """CPU seconds of this process and of its children that have ended, and what the work returned."""
-
-    def spent() -> float:
-        uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        return sum(use.ru_utime + use.ru_stime for use in uses)
-
-    before = spent()
-    result = work()
-    return spent() - before, result
 
 
 def enlarge(source: Path, target: Path) -> None:

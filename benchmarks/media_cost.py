@@ -8,13 +8,12 @@ scan with shot detection (360 lines), and both as ratios to the bare decode.
 
 from __future__ import annotations
 
-import resource
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import ffmpeg
+from cpu_time import cpu_s
 
 from d2midi_build.media.clip import make_clip
 from d2midi_build.media.ffmpeg import run
@@ -23,16 +22,6 @@ from d2midi_build.media.shots import ShotDetector
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _SECONDS = 12
-
-
-def _cpu_s(work: Callable[[], Any]) -> tuple[float, Any]:
-    def spent() -> float:
-        uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        return sum(use.ru_utime + use.ru_stime for use in uses)
-
-    before = spent()
-    result = work()
-    return spent() - before, result
 
 
 def _scan(path: Path) -> int:
@@ -70,11 +59,11 @@ def main() -> None:
         ):  # fmt: skip
             path = Path(folder) / "source.mp4"
             _make(path, fps, **options)
-            decode_s, _ = _cpu_s(
+            decode_s, _ = cpu_s(
                 lambda p=path: run(ffmpeg.input(str(p)).video.output("-", f="null"), "decoding")
             )
-            clip_s, clip = _cpu_s(lambda p=path: make_clip(p, 0.0, 1e9, Path(folder), height=640, crf=20))
-            scan_s, n = _cpu_s(lambda p=path: _scan(p))
+            clip_s, clip = cpu_s(lambda p=path: make_clip(p, 0.0, 1e9, Path(folder), height=640, crf=20))
+            scan_s, n = cpu_s(lambda p=path: _scan(p))
             decode_ms, clip_ms, scan_ms = (
                 1000 * decode_s / n,
                 1000 * clip_s / clip.n_frames,

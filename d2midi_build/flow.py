@@ -113,7 +113,7 @@ class Flow:
     def __init__(self, workspace: Workspace, recipe: Recipe) -> None:
         self._workspace = workspace
         self._recipe = recipe
-        self.verdicts = Verdicts(workspace.verdicts_path)
+        self._verdicts = Verdicts(workspace.verdicts_path)
         self._repeats = dropped(workspace, recipe)
         for described in map(stage, NAMES):
             try:
@@ -170,7 +170,7 @@ class Flow:
     def _take(self, video_id: str, scores: dict[str, Any], video: dict[str, Any]) -> TakeNode:
         take_id = f"{video_id}_{round(scores['start_s'] * 1000):08d}"
         judgement = Judgement(
-            decide(scores, self._recipe), self.verdicts.of(take_id, video_id), self._repeats.get(take_id, "")
+            decide(scores, self._recipe), self._verdicts.of(take_id, video_id), self._repeats.get(take_id, "")
         )
         return TakeNode(take_id, video_id, scores["start_s"], scores["end_s"], scores, judgement, video)
 

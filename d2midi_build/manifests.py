@@ -92,7 +92,6 @@ def publish(
     pairs: Sequence[membership.Pair],
 ) -> None:
     """Bring manifests and view folders up to date; ``pairs`` are the takes found to repeat others."""
-    grouped = members(workspace, sources)
     found = sorted(records(sources), key=lambda record: (record.stage, record.item, record.key))
     state = sha256_data(
         [
@@ -113,8 +112,10 @@ def publish(
     )
     stale = [name for name in NAMES if tables.metadata(_path(workspace, name)).get("d2midi_state") != state]
     if stale:
-        sync_state = _sync_state(sources, grouped, pairs)
-        made = _tables(workspace, sources, recipe, grouped, pairs, sync_state)
+        groups = membership.groups(members(workspace, sources), pairs)
+        music = {row["take_id"]: row["group_id"] for row in groups if row["kind"] == "music"}
+        sync_state = _sync_state(sources, music)
+        made = _tables(workspace, sources, recipe, groups, pairs, music, sync_state)
         meta = {"d2midi_state": state, "d2midi_sync": sync_state}
         # What these take over from each other's earlier tables must be read before either is replaced.
         leaning = {name: made[name]() for name in stale if name in ("clips", "offsets")}
@@ -201,19 +202,15 @@ def _tables(
     workspace: Workspace,
     sources: Sequence[SourceNode],
     recipe: Recipe,
-    grouped: Sequence[membership.Member],
+    groups: Sequence[dict[str, Any]],
     pairs: Sequence[membership.Pair],
+    music: Mapping[str, str],
     sync_state: str,
 ) -> dict[str, Callable[[], pa.Table]]:
     """What makes each table."""
 
     @cache
-    def group_rows() -> list[dict[str, Any]]:
-        return membership.groups(grouped, pairs)
-
-    @cache
     def beating() -> list[Clip]:
-        music = {row["take_id"]: row["group_id"] for row in group_rows() if row["kind"] == "music"}
         return list(_beating(workspace, sources, music))
 
     def earlier(name: str) -> list[dict[str, Any]] | None:
@@ -247,7 +244,7 @@ def _tables(
         "sources": lambda: map(rows.source_row, sources),
         "videos": lambda: map(rows.video_row, entries),
         "takes": lambda: (rows.take_row(entry, take) for entry in entries for take in entry.takes),
-        "groups": group_rows,
+        "groups": lambda: groups,
         "repeats": lambda: map(asdict, pairs),
         "clips": clip_rows,
         "offsets": offset_rows,
@@ -260,13 +257,8 @@ def _tables(
     }
 
 
-def _sync_state(
-    sources: Iterable[SourceNode], grouped: Sequence[membership.Member], pairs: Sequence[membership.Pair]
-) -> str:
-    """Digest of what synchronisation over clips rests on: beats, and which clips share music."""
-    music = {
-        row["take_id"]: row["group_id"] for row in membership.groups(grouped, pairs) if row["kind"] == "music"
-    }
+def _sync_state(sources: Iterable[SourceNode], music: Mapping[str, str]) -> str:
+    """Digest of what synchronisation over clips rests on: beats, and the group of music of each take."""
     beats = [
         (take.take_id, take.records["beats"].key, music.get(take.take_id), entry.entry.url)
         for entry in videos(sources)

@@ -36,7 +36,9 @@ from d2midi_build.stages.base import NAMES
 from d2midi_build.standing import holds, publish
 from d2midi_build.workspace import Workspace, disk_is_full
 
-_SCREENING = NAMES[: NAMES.index("resample")]
+SCREENING = NAMES[: NAMES.index("resample")]
+"""The stages of which screening consists: what comes before a take becomes a clip."""
+
 _WAIT_S = 0.5
 _NEXT_SPACE_CHECK_S = 5.0
 _LONGEST_IDLE_WAIT_S = 60.0
@@ -173,9 +175,6 @@ def build(
             ran: dict[str, dict[str, int]] = {}
             heard = listener or Silent()
             for part in _parts(selection, recipe):
-                if recipe.groups.repeats != "group" and not {*part.stages} <= {*_SCREENING}:
-                    publish(workspace, sources, recipe, ledger, heard.compared)
-                    _check_repeats(workspace, recipe)
                 run = _Run(workspace, ledger, recipe, sources, part, heard, make_engine or _local, ran)
                 compared = None  # comparing takes long: not on the way out of a run that was stopped
                 try:
@@ -184,15 +183,17 @@ def build(
                 finally:
                     run.stop()
                     nodes = publish(workspace, sources, recipe, ledger, compared)
-            _check_repeats(workspace, recipe)
+                _check_repeats(workspace, recipe)
     return Summary(ran, run.waiting, time.monotonic() - started, nodes)
 
 
 def _parts(selection: Selection, recipe: Recipe) -> Iterator[Selection]:
-    """The runs of a build: where repeats do not simply stay, all takes are screened before any goes on."""
-    parts = [NAMES] if recipe.groups.repeats == "group" else [_SCREENING, NAMES[len(_SCREENING) :]]
+    """The runs of a build: where repeats do not simply stay, what is screened is compared before anything goes on,
+    also if nothing is left to screen."""
+    parts = [NAMES] if recipe.groups.repeats == "group" else [SCREENING, NAMES[len(SCREENING) :]]
     for part in parts:
-        if stages := [name for name in part if name in selection.stages]:
+        stages = [name for name in part if name in selection.stages]
+        if stages or part is SCREENING:
             yield replace(
                 selection, stages=stages, refresh=[name for name in selection.refresh if name in part]
             )

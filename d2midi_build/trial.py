@@ -8,16 +8,16 @@ from pathlib import Path
 from d2midi_build.errors import UsageError
 from d2midi_build.flow import EntryNode, TakeNode
 from d2midi_build.manifests import remembered
-from d2midi_build.pipeline import Listener, Selection, build
+from d2midi_build.pipeline import SCREENING, Listener, Selection, build
 from d2midi_build.recipe import Recipe
 from d2midi_build.rows import clip_review
 from d2midi_build.screening.calibration import Case, ClipNotes
 from d2midi_build.screening.truth import Truth
 from d2midi_build.sources.lists import merge_lists, read_sources
+from d2midi_build.stages.base import NAMES
 from d2midi_build.workspace import Workspace
 
-_SCREENING = ("resolve", "crawl", "filter")
-_CLIPS = (*_SCREENING, "resample", "separate", "transcribe", "keypoints", "beats")
+_CLIPS = tuple(name for name in NAMES if name != "window")
 
 
 def measure(
@@ -55,7 +55,7 @@ def measure(
     files = sorted({truth.file.resolve() for truth in truths})
     _only_of_trials(workspace, files)
     sources = list(merge_lists(read_sources(file) for file in files))
-    selection = Selection(_CLIPS if clips else _SCREENING)
+    selection = Selection(_CLIPS if clips else SCREENING)
     # Length and repeats are no faults of a video.
     any_length = recipe.with_field("window.frames", 1).with_field("groups.repeats", "group")
     summary = build(sources, workspace, any_length, selection, workers=workers, listener=listener)
@@ -97,9 +97,10 @@ def _fps(entry: EntryNode) -> float:
 
 def _only_of_trials(workspace: Path, files: Sequence[Path]) -> None:
     """Raise ``UsageError`` if a workspace holds anything else: a trial replaces what it was built from."""
-    if not (workspace / "sources.json").exists():
+    opened = Workspace(workspace)
+    if not opened.sources_path.exists():
         return
-    known = {source.path for source in remembered(Workspace(workspace))[0]}
+    known = {source.path for source in remembered(opened)[0]}
     if known - {*files}:
         raise UsageError(
             f"{workspace} was built from other videos than those of the truth tables: name another folder with -w, or "

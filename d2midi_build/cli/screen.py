@@ -151,6 +151,7 @@ def decide(
     Example: `d2midi screen decide yt-abc123 --reject --why "two dancers"`
     """
     import getpass
+    from collections import Counter
 
     from d2midi_build import manifests
     from d2midi_build.errors import UsageError
@@ -189,9 +190,7 @@ def decide(
     later = (
         "" if published else "A build is running: tables show it when that ends, the next build acts on it."
     )
-    counts: dict[str, int] = {}
-    for take in manifests.takes(nodes):
-        counts[take.decision.status] = counts.get(take.decision.status, 0) + 1
+    counts = Counter(take.decision.status for take in manifests.takes(nodes))
     if as_json:
         typer.echo(json.dumps({"decided": len(new), "takes": counts, "published": published}))
         return

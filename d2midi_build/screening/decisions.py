@@ -109,7 +109,7 @@ def verdict(item: str, word: str, why: str, by: str) -> Verdict:
     if plain not in WORDS:
         raise UsageError(f"verdict {word!r} of {item} is none of {', '.join(WORDS)}")
     if not why.strip() and plain != "withdraw":
-        raise UsageError(f"the verdict on {item} has no reason: say why")
+        raise UsageError(f"the verdict on {item} has no reason: give one with --why, or in the column why")
     return Verdict(item, cast(Word, plain), why.strip(), by, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
