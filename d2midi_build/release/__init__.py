@@ -1,0 +1,1 @@
+"""Releases: immutable, versioned, checksummed sets of shards, and how to read them."""
