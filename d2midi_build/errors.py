@@ -7,6 +7,7 @@
     │   └── WorkspaceError         the workspace cannot be used
     │       └── WorkspaceLocked    another run holds it
     ├── SchemaError                a table does not match its schema in schemas/
+    ├── ReleaseError               a release does not pass its gates, or cannot be written or read
     └── ItemError                  one item cannot be processed; the run goes on
         ├── TransientError         trying again later may help (network, rate limit, full disk)
         ├── PermanentError         trying again will not help (removed, corrupt, no such stream)
@@ -49,6 +50,10 @@ class WorkspaceLocked(WorkspaceError):
 
 class SchemaError(D2midiError):
     """A table does not match its schema."""
+
+
+class ReleaseError(D2midiError):
+    """A release does not pass its gates, or cannot be written or read."""
 
 
 class ItemError(D2midiError):

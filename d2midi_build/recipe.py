@@ -233,6 +233,41 @@ class WindowRecipe(_Section):
     stride: int = Field(clock.WINDOW_STRIDE, ge=1, description="Frames between window starts.")
 
 
+class ReleaseRecipe(_Section):
+    """What a release may hold and how it is split; read by `d2midi release build` alone."""
+
+    licences: tuple[str, ...] = Field(
+        (),
+        description="Licences that videos may have, as patterns (`CC*`); a video with another one stops the release. "
+        "None: any, also an unknown one.",
+    )
+    audio: Literal["allowed", "none"] = Field(
+        "allowed", description="Sound goes along where `audio_licences` allows it, or never."
+    )
+    audio_licences: tuple[str, ...] = Field(
+        ("CC0*", "CC-0*", "CC BY*", "CC-BY*", "*Creative Commons*", "Public domain*"),
+        description="Licences with which a clip's sound may be passed on, as patterns; upper and lower case are the "
+        "same.",
+    )
+    least_body_share: float = Field(
+        0.5, ge=0, le=1, description="A clip with a body in fewer of its frames stops the release."
+    )
+    keep_apart: tuple[Literal["music", "performer", "video"], ...] = Field(
+        ("music", "performer", "video"), description="What no two splits may share."
+    )
+    split: Literal["drop-crossing", "whole"] = Field(
+        "drop-crossing",
+        description="A group that is most of its genre is cut, and what would join two splits left out; or never cut.",
+    )
+    validation_share: float = Field(0.1, ge=0, lt=1, description="Share of each genre's frames.")
+    test_share: float = Field(0.1, ge=0, lt=1, description="The same; train is the rest.")
+    seed: int = Field(0, ge=0, description="Of the splits.")
+    test_stride: int | None = Field(
+        None, ge=1, description="Frames between windows of test; not set: their length, so that none overlap."
+    )
+    shard_mb: float = Field(256.0, gt=0, description="About how large the largest files become, in megabytes.")
+
+
 class RunRecipe(_Section):
     """How a build runs; nothing here changes a result."""
 
@@ -255,6 +290,7 @@ class Recipe(_Section):
     beats: BeatsRecipe = BeatsRecipe()
     groups: GroupsRecipe = GroupsRecipe()
     window: WindowRecipe = WindowRecipe()
+    release: ReleaseRecipe = ReleaseRecipe()
     run: RunRecipe = RunRecipe()
 
     @classmethod
@@ -304,6 +340,13 @@ class Recipe(_Section):
         section, _, field = name.partition(".")
         return getattr(getattr(self, section), field)
 
+    def published(self) -> dict[str, Any]:
+        """The recipe as plain data, without what concerns only the builder's machine: paths, logins, processes."""
+        data = self.model_dump(mode="json", exclude={"run"})
+        for private in ("cookies", "cookies_from_browser", "proxy"):
+            del data["crawl"][private]
+        return data
+
     def to_toml(self) -> str:
         """The whole recipe as TOML with each field's meaning as a comment."""
         import tomlkit
@@ -322,7 +365,7 @@ class Recipe(_Section):
                 if value is None:  # TOML has no word for "not set"
                     table.add(tomlkit.comment(f"{name} ="))
                 else:
-                    table.add(name, str(value) if isinstance(value, Path) else value)
+                    table.add(name, _plain(value))
             document.add(section, table)
         return tomlkit.dumps(document)
 
@@ -330,6 +373,13 @@ class Recipe(_Section):
 def field_names() -> list[str]:
     """Names of all fields as ``section.field``, in order."""
     return [f"{section}.{name}" for section, model in Recipe() for name, _ in model]
+
+
+def _plain(value: Any) -> Any:
+    """A value as TOML knows it."""
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _explain(error: ValidationError) -> str:

@@ -20,8 +20,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from d2midi_build import tables
+from d2midi_build import clock, tables
 from d2midi_build.motion.keypoints import PARTS
+from d2midi_build.motion.skeleton import BODY_NAMES, HAND_NAMES, N_FACE
+from d2midi_build.resources import resource
 
 FORMAT: Final = "1.0"
 """Version of this layout; the first number changes when readers must."""
@@ -64,6 +66,51 @@ def schema(table: str) -> tables.Schema:
 def to_json(data: Mapping[str, Any]) -> str:
     """Plain data as the text of a file: the same data give the same bytes."""
     return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def description(quantised: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """What ``schema.json`` says, so that nobody needs d2midi to understand a release.
+
+    Parameters
+    ----------
+    quantised : dict
+        Of each part: its ``scale``, the largest error in metres or shares, and how many numbers were clipped.
+    """
+    joints = {
+        "body": BODY_NAMES,
+        "left_hand": HAND_NAMES,
+        "right_hand": HAND_NAMES,
+        "face": [f"face mesh point {number}" for number in range(N_FACE)],
+    }
+    return {
+        "format": FORMAT,
+        "tables": {
+            name: json.loads(resource(f"schemas/release/{name}.json").read_text(encoding="utf-8"))
+            for name in (*TABLES, "removed")
+        },
+        "clock": {
+            "frames_per_s": clock.FPS,
+            "samples_per_s": clock.SAMPLE_RATE_HZ,
+            "samples_per_frame": clock.SAMPLES_PER_FRAME,
+            "midi_ticks_per_quarter": clock.TICKS_PER_QUARTER,
+            "midi_bpm": clock.TEMPO_BPM,
+        },
+        "joints": {part: list(names) for part, names in joints.items()},
+        "missing": {
+            "value": MISSING,
+            "meaning": "In every element of a part that was not found in a frame; its present_ column is false.",
+        },
+        "quantisation": {part: dict(told) for part, told in quantised.items()},
+        "layers": {
+            "machine": "As transcribed.",
+            "heard": "What the recording says. Scores that judge music against dance read this.",
+            "final": "Also moved to fit the dance, or for pleasantness.",
+        },
+        "normalisation": {
+            "meaning": "x * width / height, then minus the clip's centre, divided by its torso; y down; z as x. The "
+            "reader's default; centre_x, centre_y and torso are in table clips, medians over the clip.",
+        },
+    }
 
 
 SCALES: Final = {name: part.scale for name, part in PARTS.items()}

@@ -1,0 +1,142 @@
+"""The card of a release: what it is, what is in it, and how to read it; with the configs that Hugging Face reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from d2midi_build import clock
+from d2midi_build.release import format as layout
+
+
+def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]]) -> str:
+    """``README.md`` of a release.
+
+    Parameters
+    ----------
+    manifest : dict
+        What ``manifest.json`` says.
+    whole : dict
+        Tables ``clips``, ``videos`` and ``windows`` by split.
+    """
+    totals = manifest["totals"]
+    recipe = manifest["recipe"]
+    window_s = recipe["window"]["frames"] / clock.FPS
+    test_stride = recipe["release"]["test_stride"] or recipe["window"]["frames"]
+    files = manifest["files"]
+    lines = [
+        *_front_matter(files),
+        f"# {manifest['name']} {manifest['version']}",
+        "",
+        "Motion of solo dancers, paired with the notes of the music they dance to: keypoints of body, hands and face at "
+        f"{clock.FPS} frames/s, notes of up to 13 instruments, beats. Made by d2midi {manifest['made_by']['d2midi']} after "
+        "the recipe of the Dance2MIDI paper. The videos themselves are not in it.",
+        "",
+        "| | videos | clips | windows | hours as windows | unique hours | notes |",
+        "|---|---|---|---|---|---|---|",
+        *(_row(split, counted) for split, counted in manifest["splits"].items()),
+        _row("all", totals),
+        "",
+        f"A window is {window_s:g} s. Windows of train and validation start every "
+        f"{recipe['window']['stride'] / clock.FPS:g} s and so overlap; those of test start every "
+        f"{test_stride / clock.FPS:g} s. *Hours as windows* counts overlapping windows each in full, as the paper does; "
+        "*unique hours* is the length of what was recorded.",
+        "",
+        f"Splits share no {_or(recipe['release']['keep_apart'])}, as far as this could be found out: by names that the "
+        "list or site gave, and by comparing sound and picture.",
+        "",
+        *_left_out(manifest["left_out"]),
+        "## Genres, instruments, licences",
+        "",
+        *_counted("genre", "clips", Counter(_all(whole["clips"], "genre"))),
+        *_counted(
+            "instrument", "clips", Counter(name for names in _all(whole["clips"], "instruments") for name in names)
+        ),
+        *_counted("licence", "videos", Counter(_all(whole["videos"], "licence"))),
+        "Each video keeps its own licence: column `licence` of `videos` and `clips`. Sound is in the release for "
+        f"{sum(_all(whole['clips'], 'has_audio'))} of {totals['clips']} clips, those whose licence allows it.",
+        "",
+        "## Reading it",
+        "",
+        "```python",
+        "from d2midi_build import open_release",
+        "",
+        'release = open_release(".")  # this folder, or its URL',
+        'window = release.filter(split="train")[0]',
+        "window.keypoints, window.notes  # (frames, joints, 3) in torso lengths; onsets in seconds",
+        "```",
+        "",
+        "Every table is plain Parquet and loads without d2midi, too: `datasets.load_dataset(path, \"clips\")`, "
+        "`polars.scan_parquet(\"data/notes/*.parquet\")`, or DuckDB. `schema.json` explains every column, "
+        "`sha256sum -c SHA256SUMS` checks every file, and `d2midi release verify` checks more than that.",
+        "",
+        "| table | rows | bytes |",
+        "|---|---|---|",
+        *(_size(table, files) for table in layout.TABLES),
+        "",
+        "## What to know",
+        "",
+        "- **Notes** are a machine's first guess unless a correction replaced them; `p_note` and `p_instrument` say how "
+        "likely each is right. Use layer `heard` to judge music against dance, `final` to train on.",
+        f"- **Keypoints** are MediaPipe's, not smoothed; `body_world` is in metres from the hips. A part that was not "
+        f"found holds {layout.MISSING} in all its elements, and its `present_` column is false.",
+        "- **removed.parquet** names what must not be used any more. The reader leaves it out by itself; whoever reads the "
+        "tables directly must do so.",
+        "- Dancers can be recognised by how they move. Do not use this to find out who they are.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _front_matter(files: Mapping[str, Any]) -> list[str]:
+    lines = ["---", "configs:"]
+    for table in layout.TABLES:
+        splits = [
+            split for split in layout.SPLITS if any(_is_of(path, table, split) for path in files)
+        ]
+        if splits:
+            lines.append(f"- config_name: {table}")
+            lines += ["  default: true"] if table == layout.TABLES[0] else []
+            lines.append("  data_files:")
+            for split in splits:
+                lines += [f"  - split: {split}", f"    path: data/{table}/{split}-*.parquet"]
+    return [*lines, "---", ""]
+
+
+def _is_of(path: str, table: str, split: str) -> bool:
+    return path.startswith(f"data/{table}/{split}-")
+
+
+def _row(name: str, counted: Mapping[str, Any]) -> str:
+    return (
+        f"| {name} | {counted['videos']:,} | {counted['clips']:,} | {counted['windows']:,} | "
+        f"{counted['window_hours']:,.2f} | {counted['unique_hours']:,.2f} | {counted['notes']:,} |"
+    )
+
+
+def _size(table: str, files: Mapping[str, Any]) -> str:
+    mine = [told for path, told in files.items() if path.startswith(f"data/{table}/")]
+    return f"| {table} | {sum(told['rows'] for told in mine):,} | {sum(told['bytes'] for told in mine):,} |"
+
+
+def _left_out(left_out: Mapping[str, int]) -> list[str]:
+    if not left_out:
+        return []
+    told = "; ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
+    return [f"Clips left out of the release: {told}.", ""]
+
+
+def _counted(what: str, of: str, counts: Counter[str]) -> list[str]:
+    rows = [f"| {name or 'not known'} | {count:,} |" for name, count in sorted(counts.items())]
+    return [f"| {what} | {of} |", "|---|---|", *rows, ""]
+
+
+def _all(by_split: Mapping[str, pa.Table], column: str) -> list[Any]:
+    return [value for rows in by_split.values() for value in rows.column(column).to_pylist()]
+
+
+def _or(names: list[str]) -> str:
+    return " and no ".join(names)
