@@ -236,6 +236,7 @@ class WindowRecipe(_Section):
 class ReleaseRecipe(_Section):
     """What a release may hold and how it is split; read by `d2midi release build` alone."""
 
+    name: str = Field("dance-notes", min_length=1, description="Of the dataset, on its card.")
     licences: tuple[str, ...] = Field(
         (),
         description="Licences that videos may have, as patterns (`CC*`); a video with another one stops the release. "

@@ -57,7 +57,7 @@ class Schema:
 
 @cache
 def schema(name: str) -> Schema:
-    """The schema of a table.
+    """The schema of a table: of a workspace, or, called ``release/<table>``, of a release.
 
     Raises
     ------
@@ -77,9 +77,8 @@ def schema(name: str) -> Schema:
 
 
 def table_names() -> list[str]:
-    """Names of all described tables, sorted."""
-    folder = resource("schemas")
-    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.json"))
+    """Names of all tables of a workspace, sorted; those of a release are in `release.format`."""
+    return sorted(path.stem for path in resource("schemas").glob("*.json"))
 
 
 def from_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:

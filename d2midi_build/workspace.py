@@ -3,7 +3,7 @@
     WORKSPACE/
       recipe.toml, sources.json      what the last build was asked for
       ledger/                        what is done: ledger.jsonl, the lock, worker logs
-      overlays/                      what people decided: screening.jsonl
+      overlays/                      what people decided: screening.jsonl, removed.jsonl, splits.json
       store/<stage>/<item>/<key>/    what a stage made: written elsewhere, moved here, named by the ledger
       partial/                       downloads that can be resumed
       tmp/                           items in flight; emptied when a build starts
@@ -49,6 +49,8 @@ class Workspace:
         self.logs = root / "ledger" / "logs"
         self.repeats_path = root / "ledger" / "repeats.json"
         self.verdicts_path = root / "overlays" / "screening.jsonl"
+        self.removed_path = root / "overlays" / "removed.jsonl"
+        self.splits_path = root / "overlays" / "splits.json"
         self.manifests = root / "manifests"
         self._lock_path = root / "ledger" / "lock"
 

@@ -8,6 +8,7 @@ With ``--check`` nothing is written; exit code 1 if a page is not up to date.
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -20,9 +21,10 @@ import typer.main
 from d2midi_build.cli import app
 from d2midi_build.music.instruments import DRUM, INSTRUMENTS, instrument_of, mapping_reason
 from d2midi_build.recipe import Recipe
+from d2midi_build.release import format as release
 from d2midi_build.screening.criteria import CRITERIA
 from d2midi_build.stages.base import NAMES, stage
-from d2midi_build.tables import schema, table_names
+from d2midi_build.tables import Schema, schema, table_names
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _NOTE = "<!-- Written by scripts/write_reference.py; change what it reads instead. -->\n\n"
@@ -35,8 +37,24 @@ def tables_page() -> str:
         "All are Parquet files in the workspace: `manifests/<table>.parquet`, and `frames/<clip_id>.parquet` for each\n"
         "clip. `d2midi validate` holds them against these descriptions.\n",
     ]
-    for name in table_names():
-        described = schema(name)
+    return "\n".join([*lines, *_described({name: schema(name) for name in table_names()})])
+
+
+def release_page() -> str:
+    """Every table of a release with its columns."""
+    lines = [
+        "# Tables of a release\n",
+        "All are Parquet files in the folder of a [release](../releases.md): `data/<table>/<split>-<shard>.parquet`,\n"
+        "and `removed.parquet`. `schema.json` in each release says the same of that release.\n",
+    ]
+    return "\n".join(
+        [*lines, *_described({name: release.schema(name) for name in (*release.TABLES, "removed")})]
+    )
+
+
+def _described(tables: Mapping[str, Schema]) -> list[str]:
+    lines = []
+    for name, described in tables.items():
         lines += [
             f"## {name}\n",
             f"{described.title}. Key: {', '.join(f'`{column}`' for column in described.key)}.\n",
@@ -46,7 +64,7 @@ def tables_page() -> str:
             kind = column.type + (", may be null" if column.nullable else "")
             lines.append(f"| `{column.name}` | {kind} | {column.unit} | {_cell(column.meaning)} |")
         lines.append("")
-    return "\n".join(lines)
+    return lines
 
 
 def recipe_page() -> str:
@@ -203,6 +221,8 @@ def _value(value: Any) -> str:
         return "not set"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`{json.dumps(value)}`"
     return f"`{value}`" if value != "" else '`""`'
 
 
@@ -213,6 +233,7 @@ def _cell(text: str) -> str:
 PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
     {
         "tables.md": tables_page,
+        "release-tables.md": release_page,
         "recipe.md": recipe_page,
         "criteria.md": criteria_page,
         "commands.md": commands_page,

@@ -18,6 +18,7 @@ from d2midi_build.cli import (
     models,
     preview,
     recipe,
+    release,
     retry,
     screen,
     sources,
@@ -45,6 +46,7 @@ app.command("status", rich_help_panel=_MAIN)(status.status)
 app.add_typer(screen.app, name="screen", rich_help_panel=_MAIN)
 app.command("preview", rich_help_panel=_MAIN)(preview.preview)
 app.command("export", rich_help_panel=_MAIN)(export.export)
+app.add_typer(release.app, name="release", rich_help_panel=_MAIN)
 app.add_typer(recipe.app, name="recipe", rich_help_panel=_MAIN)
 app.add_typer(sources.app, name="sources", rich_help_panel=_MAIN)
 for _name, _command in stages.COMMANDS.items():

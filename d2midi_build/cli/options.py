@@ -49,4 +49,22 @@ def to_write(path: Path) -> Path:
     return path
 
 
+def login_name() -> str:
+    """Who runs the command.
+
+    Raises
+    ------
+    UsageError
+        If the machine does not know.
+    """
+    import getpass
+
+    from d2midi_build.errors import UsageError
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise UsageError("your login name is not known here: say who decides with --by") from error
+
+
 DEFAULT_WORKSPACE = Path("d2midi-workspace")

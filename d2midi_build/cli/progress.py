@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -36,6 +36,44 @@ def listener(*, quiet: bool) -> Iterator[Listener]:
             yield _Bars(progress)
     else:
         yield _Lines(console)
+
+
+@contextmanager
+def counted(what: str, unit: str, *, quiet: bool) -> Iterator[Callable[[float, float], None] | None]:
+    """Progress of one thing: a function that takes how much is done, and of how much; None if nobody wants it."""
+    console = Console(stderr=True)
+    if quiet:
+        yield None
+        return
+    if console.is_terminal:
+        with Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            _Done(),
+            _Rate(),
+            TimeRemainingColumn(),
+            console=console,
+        ) as progress:
+            task = progress.add_task(what, unit=unit)
+            yield lambda done, total: progress.update(task, total=total, completed=done)
+        return
+    started = said = time.monotonic()
+
+    def say(done: float, total: float) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= _PLAIN_EVERY_S and 0 < done < total:
+            said = now
+            left = (now - started) * (total - done) / done
+            console.print(
+                Text(
+                    f"[{now - started:.0f} s] {what} {done:.0f}/{total:.0f} {unit}, about {left:.0f} s left"
+                ),
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    yield say
 
 
 class _Tally:

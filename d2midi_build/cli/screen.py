@@ -16,6 +16,7 @@ from d2midi_build.cli.options import (
     RecipeOption,
     WorkersOption,
     WorkspaceOption,
+    login_name,
     to_write,
 )
 
@@ -150,7 +151,6 @@ def decide(
 
     Example: `d2midi screen decide yt-abc123 --reject --why "two dancers"`
     """
-    import getpass
     from collections import Counter
 
     from d2midi_build import manifests
@@ -170,10 +170,7 @@ def decide(
     if sheet is not None and (item is not None or words or why):
         raise UsageError("--csv says which takes, what and why: leave the rest away")
     opened = Workspace.open(workspace)
-    try:
-        who = by or getpass.getuser()
-    except (KeyError, OSError) as error:
-        raise UsageError("your login name is not known here: say who decides with --by") from error
+    who = by or login_name()
     nodes = state(opened)
     known = decisions.Known(
         frozenset(take.take_id for take in manifests.takes(nodes)),

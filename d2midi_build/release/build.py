@@ -15,6 +15,7 @@ import fcntl
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from d2midi_build import clock, tables
 from d2midi_build.digests import sha256_data, sha256_file
@@ -43,6 +43,8 @@ BUILDER: Final = 1
 """Raised whenever the same contents would give other bytes."""
 
 _VERSION: Final = importlib.metadata.version("d2midi")
+
+_SEMANTIC: Final = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 
 _BYTES_PER_FRAME: Final = 1_300
 """Of real keypoints in a shard; only sizes of shards follow from it."""
@@ -130,6 +132,10 @@ def build(
     ReleaseError
         If a gate finds something; it names the gates and their offenders. Nothing is visible then.
     """
+    if not _SEMANTIC.fullmatch(version):
+        raise UsageError(
+            f"--version {version!r} is no semantic version: write it as 1.2.3, see https://semver.org"
+        )
     chosen = _choose(contents, recipe, before)
     planned = _plan(chosen.clips, chosen.split_of, recipe)
     plan = {
@@ -137,11 +143,11 @@ def build(
         "name": name,
         "version": version,
         "recipe": recipe.published(),
-        "videos": [dict(row) for row in contents.videos],
+        "videos": sorted((dict(row) for row in contents.videos), key=lambda row: str(row["video_id"])),
         "clips": {
             shard.name: [[dict(clip.row), dict(clip.digests)] for clip in shard.clips] for shard in planned
         },
-        "removals": [vars(removal) for removal in contents.removals],
+        "removals": sorted((vars(removal) for removal in contents.removals), key=str),
         "left_out": dict(sorted(Counter(chosen.left_out.values()).items())),
     }
     digest = sha256_data(plan)
@@ -260,7 +266,9 @@ def _make_shards(
 ) -> int:
     """Make the shards that are not there yet; how many were."""
     total = sum(shard.n_frames for shard in planned)
-    done = {shard.name: float(shard.n_frames) for shard in planned if (staging / "shards" / shard.name).is_dir()}
+    done = {
+        shard.name: float(shard.n_frames) for shard in planned if (staging / "shards" / shard.name).is_dir()
+    }
     missing = [shard for shard in planned if shard.name not in done]
     reused = len(done)
     if missing:
@@ -459,7 +467,8 @@ def _write_sums(folder: Path, known: Mapping[str, Mapping[str, Any]]) -> None:
     """The digests of all files, in the format of ``sha256sum``; big files were read when they were written."""
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     lines = [
-        f"{known[name]['sha256'] if name in known else sha256_file(folder / name)}  {name}\n" for name in names
+        f"{known[name]['sha256'] if name in known else sha256_file(folder / name)}  {name}\n"
+        for name in names
     ]
     (folder / layout.SUMS).write_text("".join(lines), encoding="utf-8")
 
@@ -517,7 +526,9 @@ def _staged(out: Path, digest: str) -> Iterator[Path]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UsageError(f"another process is building {out}: wait for it, or choose another --out") from None
+            raise UsageError(
+                f"another process is building {out}: wait for it, or choose another --out"
+            ) from None
         plan = staging / "plan.json"
         if not plan.exists() or plan.read_text(encoding="utf-8") != digest:
             for path in staging.iterdir():

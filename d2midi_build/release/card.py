@@ -31,9 +31,9 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         *_front_matter(files),
         f"# {manifest['name']} {manifest['version']}",
         "",
-        "Motion of solo dancers, paired with the notes of the music they dance to: keypoints of body, hands and face at "
-        f"{clock.FPS} frames/s, notes of up to 13 instruments, beats. Made by d2midi {manifest['made_by']['d2midi']} after "
-        "the recipe of the Dance2MIDI paper. The videos themselves are not in it.",
+        "Motion of solo dancers, paired with the notes of the music they dance to: keypoints of body, hands and face "
+        f"at {clock.FPS} frames/s, notes of up to 13 instruments, beats. Made by d2midi "
+        f"{manifest['made_by']['d2midi']} after the recipe of the Dance2MIDI paper. The videos themselves are not in it.",
         "",
         "| | videos | clips | windows | hours as windows | unique hours | notes |",
         "|---|---|---|---|---|---|---|",
@@ -42,8 +42,8 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         "",
         f"A window is {window_s:g} s. Windows of train and validation start every "
         f"{recipe['window']['stride'] / clock.FPS:g} s and so overlap; those of test start every "
-        f"{test_stride / clock.FPS:g} s. *Hours as windows* counts overlapping windows each in full, as the paper does; "
-        "*unique hours* is the length of what was recorded.",
+        f"{test_stride / clock.FPS:g} s. *Hours as windows* counts overlapping windows each in full, as the paper "
+        "does; *unique hours* is the length of what was recorded.",
         "",
         f"Splits share no {_or(recipe['release']['keep_apart'])}, as far as this could be found out: by names that the "
         "list or site gave, and by comparing sound and picture.",
@@ -53,7 +53,9 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         "",
         *_counted("genre", "clips", Counter(_all(whole["clips"], "genre"))),
         *_counted(
-            "instrument", "clips", Counter(name for names in _all(whole["clips"], "instruments") for name in names)
+            "instrument",
+            "clips",
+            Counter(name for names in _all(whole["clips"], "instruments") for name in names),
         ),
         *_counted("licence", "videos", Counter(_all(whole["videos"], "licence"))),
         "Each video keeps its own licence: column `licence` of `videos` and `clips`. Sound is in the release for "
@@ -69,8 +71,8 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         "window.keypoints, window.notes  # (frames, joints, 3) in torso lengths; onsets in seconds",
         "```",
         "",
-        "Every table is plain Parquet and loads without d2midi, too: `datasets.load_dataset(path, \"clips\")`, "
-        "`polars.scan_parquet(\"data/notes/*.parquet\")`, or DuckDB. `schema.json` explains every column, "
+        'Every table is plain Parquet and loads without d2midi, too: `datasets.load_dataset(path, "clips")`, '
+        '`polars.scan_parquet("data/notes/*.parquet")`, or DuckDB. `schema.json` explains every column, '
         "`sha256sum -c SHA256SUMS` checks every file, and `d2midi release verify` checks more than that.",
         "",
         "| table | rows | bytes |",
@@ -79,12 +81,12 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         "",
         "## What to know",
         "",
-        "- **Notes** are a machine's first guess unless a correction replaced them; `p_note` and `p_instrument` say how "
-        "likely each is right. Use layer `heard` to judge music against dance, `final` to train on.",
+        "- **Notes** are a machine's first guess unless a correction replaced them; `p_note` and `p_instrument` say "
+        "how likely each is right. Use layer `heard` to judge music against dance, `final` to train on.",
         f"- **Keypoints** are MediaPipe's, not smoothed; `body_world` is in metres from the hips. A part that was not "
         f"found holds {layout.MISSING} in all its elements, and its `present_` column is false.",
-        "- **removed.parquet** names what must not be used any more. The reader leaves it out by itself; whoever reads the "
-        "tables directly must do so.",
+        "- **removed.parquet** names what must not be used any more. The reader leaves it out by itself; whoever reads "
+        "the tables directly must do so.",
         "- Dancers can be recognised by how they move. Do not use this to find out who they are.",
         "",
     ]
@@ -94,9 +96,7 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
 def _front_matter(files: Mapping[str, Any]) -> list[str]:
     lines = ["---", "configs:"]
     for table in layout.TABLES:
-        splits = [
-            split for split in layout.SPLITS if any(_is_of(path, table, split) for path in files)
-        ]
+        splits = [split for split in layout.SPLITS if any(_is_of(path, table, split) for path in files)]
         if splits:
             lines.append(f"- config_name: {table}")
             lines += ["  default: true"] if table == layout.TABLES[0] else []

@@ -18,9 +18,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from d2midi_build import clock, tables
+from d2midi_build.errors import ReleaseError, UsageError
 from d2midi_build.motion.keypoints import PARTS
 from d2midi_build.motion.skeleton import BODY_NAMES, HAND_NAMES, N_FACE
 from d2midi_build.resources import resource
@@ -56,6 +58,40 @@ SUMS: Final = "SHA256SUMS"
 def table_file(table: str, split: str, shard: int = 0) -> str:
     """Path below the release of one file of a table."""
     return f"data/{table}/{split}-{shard:05d}.parquet"
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a release says of itself.
+
+    Raises
+    ------
+    UsageError
+        If the folder is no release.
+    ReleaseError
+        If its manifest is damaged, or its format is one that this version of d2midi does not know.
+    """
+    path = folder / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{folder} is no release: its {MANIFEST} cannot be read ({error}). `d2midi release build` makes releases"
+        ) from error
+    return parse_manifest(text, str(path))
+
+
+def parse_manifest(text: str, origin: str) -> dict[str, Any]:
+    """What a manifest says; ``origin`` is where it lies, for messages. Raises as `read_manifest`."""
+    try:
+        manifest: dict[str, Any] = json.loads(text)
+        number = manifest["format"].split(".")[0]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReleaseError(f"{origin} is damaged ({error!r}): fetch the release again") from error
+    if number != FORMAT.split(".")[0]:
+        raise ReleaseError(
+            f"{origin} has format {manifest['format']}, this d2midi reads {FORMAT}: install a newer d2midi"
+        )
+    return manifest
 
 
 def schema(table: str) -> tables.Schema:

@@ -104,7 +104,11 @@ def write(clips: Sequence[Mapping[str, Any]], params: Mapping[str, Any], out: Pa
         for name in SHARDED
         if writers[name].rows or name != "audio"
     }
-    facts = {"clips": found, "files": files, "quantisation": {k: v.to_metadata() for k, v in quantised.items()}}
+    facts = {
+        "clips": found,
+        "files": files,
+        "quantisation": {k: v.to_metadata() for k, v in quantised.items()},
+    }
     (out / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
 
@@ -117,7 +121,9 @@ class _Writer:
         if name == "frames":
             self._schema = pa.schema(
                 [
-                    field.with_metadata(quantised[field.name].to_metadata()) if field.name in quantised else field
+                    field.with_metadata(quantised[field.name].to_metadata())
+                    if field.name in quantised
+                    else field
                     for field in self._schema
                 ]
             )
@@ -183,7 +189,10 @@ def _worst(noted: Iterator[dict[str, Quantisation]]) -> dict[str, Quantisation]:
 def merged(noted: Iterator[dict[str, dict[str, str]]]) -> dict[str, dict[str, float]]:
     """What several shards noted about quantisation, as plain numbers."""
     read = (
-        {k: Quantisation(float(v["scale"]), float(v["max_error"]), int(v["saturated"])) for k, v in one.items()}
+        {
+            k: Quantisation(float(v["scale"]), float(v["max_error"]), int(v["saturated"]))
+            for k, v in one.items()
+        }
         for one in noted
     )
     return {
@@ -195,7 +204,9 @@ def merged(noted: Iterator[dict[str, dict[str, str]]]) -> dict[str, dict[str, fl
 def _frames(clip: Mapping[str, Any]) -> pa.Table:
     frames = read_frames(Path(clip["frames"]))
     if len(frames) != clip["n_frames"]:
-        raise ValueError(f"clip {clip['clip_id']}: {len(frames)} rows of keypoints for {clip['n_frames']} frames")
+        raise ValueError(
+            f"clip {clip['clip_id']}: {len(frames)} rows of keypoints for {clip['n_frames']} frames"
+        )
     return frames
 
 
@@ -207,7 +218,9 @@ def _write_frames(writer: _Writer, clip: Mapping[str, Any], frames: pa.Table) ->
             columns.append(pa.repeat(pa.scalar(clip["clip_id"], pa.string()), len(frames)))
         elif field.name in PARTS:
             columns.append(
-                pa.FixedSizeListArray.from_arrays(pa.array(_integers(frames, field.name).reshape(-1)), type=field.type)
+                pa.FixedSizeListArray.from_arrays(
+                    pa.array(_integers(frames, field.name).reshape(-1)), type=field.type
+                )
             )
         else:
             columns.append(frames.column(field.name).combine_chunks())
@@ -250,9 +263,7 @@ def _notes(clip: Mapping[str, Any], notes: pa.Table) -> pa.Table:
 
 def _midi(clip: Mapping[str, Any], notes: pa.Table) -> pa.Table:
     everything = Notes.from_table(notes)
-    files = [
-        to_midi_bytes(everything.where(_layer(notes, layer)).as_dataset()) for layer in sorted(LAYERS)
-    ]
+    files = [to_midi_bytes(everything.where(_layer(notes, layer)).as_dataset()) for layer in sorted(LAYERS)]
     return pa.table(
         {"clip_id": [clip["clip_id"]] * len(LAYERS), "layer": sorted(LAYERS), "midi": files},
         schema=schema("midi").arrow(),
@@ -278,7 +289,9 @@ def _facts(clip: Mapping[str, Any], frames: pa.Table, notes: pa.Table, n_beats: 
         "clip_id": clip["clip_id"],
         **_placement(frames, clip["width"] / clip["height"]),
         **{
-            f"{name}_share": float(np.mean(frames.column(f"present_{name}").to_numpy())) if len(frames) else 0.0
+            f"{name}_share": float(np.mean(frames.column(f"present_{name}").to_numpy()))
+            if len(frames)
+            else 0.0
             for name in PRESENCES
         },
         "n_notes": len(notes),
@@ -317,7 +330,9 @@ def _windows(
         > 0
         for name in names
     ]
-    heard = [[name for name, there in zip(names, sounding, strict=True) if there[row]] for row in range(len(laid))]
+    heard = [
+        [name for name, there in zip(names, sounding, strict=True) if there[row]] for row in range(len(laid))
+    ]
     return pa.table(
         {
             "clip_id": pa.repeat(pa.scalar(clip["clip_id"], pa.string()), len(laid)),

@@ -7,24 +7,18 @@ counts. Thresholds and re-runs do not touch it.
 
 from __future__ import annotations
 
-import fcntl
-import json
-import logging
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
-from d2midi_build.errors import WorkspaceError
+from d2midi_build import overlays
 from d2midi_build.screening.criteria import FACTS, Decision
 
 Word = Literal["accept", "reject", "withdraw"]
 """``withdraw`` takes an earlier verdict back: one on the take's video, or else the automatic decision, counts again."""
 
 WORDS: Final[tuple[str, ...]] = get_args(Word)
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,20 +93,7 @@ class Verdicts:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._newest: dict[str, Verdict] = {}
-        try:
-            lines = path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise WorkspaceError(f"cannot read the verdicts {path}: {error.strerror}") from error
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                verdict = _decoded(line)
-            except (ValueError, TypeError) as error:
-                _log.warning("%s line %d is damaged and ignored: %s", path, number, error)
-                continue
+        for verdict in overlays.read(path, _decoded):
             self._newest[verdict.item] = verdict
 
     def __len__(self) -> int:
@@ -147,30 +128,12 @@ class Verdicts:
             If the file cannot be written.
         """
         new = list(verdicts)
-        lines = "".join(json.dumps(asdict(verdict), ensure_ascii=False) + "\n" for verdict in new)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+b") as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                size = handle.seek(0, os.SEEK_END)
-                if size:
-                    handle.seek(size - 1)
-                    torn = handle.read(1) != b"\n"  # a power cut may have left half a line
-                    lines = "\n" + lines if torn else lines
-                try:
-                    handle.write(lines.encode())
-                    handle.flush()
-                    os.fsync(handle.fileno())
-                except OSError:
-                    os.ftruncate(handle.fileno(), size)
-                    raise
-        except OSError as error:
-            raise WorkspaceError(f"cannot write the verdicts {self.path}: {error.strerror}") from error
+        overlays.append(self.path, map(asdict, new))
         self._newest |= {verdict.item: verdict for verdict in new}
 
 
-def _decoded(line: bytes) -> Verdict:
-    verdict = Verdict(**json.loads(line))
+def _decoded(data: dict[str, Any]) -> Verdict:
+    verdict = Verdict(**data)
     if verdict.verdict not in WORDS or not all(isinstance(value, str) for value in asdict(verdict).values()):
         raise ValueError(f"{verdict} is no verdict")
     return verdict

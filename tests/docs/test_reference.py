@@ -12,6 +12,7 @@ import typer.main
 from d2midi_build import tables
 from d2midi_build.cli import app
 from d2midi_build.recipe import Recipe, field_names
+from d2midi_build.release.format import TABLES
 from tests.docs.pages import DOCS, ROOT
 from tests.integration.test_build import FIRST_TO_RUN
 
@@ -45,11 +46,15 @@ def test_check_tells_a_stale_page_and_writes_nothing(
 
 
 def test_every_table_and_column_is_there() -> None:
-    text = page("tables.md")
-    for name in tables.table_names():
-        section = text.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-        for column in tables.schema(name).columns:
-            assert f"| `{column.name}` | {column.type}" in section, f"{name}.{column.name}"
+    for file, folder, names in (
+        ("tables.md", "", tables.table_names()),
+        ("release-tables.md", "release/", [*TABLES, "removed"]),
+    ):
+        text = page(file)
+        for name in names:
+            section = text.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+            for column in tables.schema(folder + name).columns:
+                assert f"| `{column.name}` | {column.type}" in section, f"{name}.{column.name}"
 
 
 def test_every_recipe_field_is_there_with_what_it_runs_again() -> None:

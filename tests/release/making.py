@@ -47,7 +47,9 @@ def contents(
     folder.mkdir(parents=True, exist_ok=True)
     rows, clips = [], []
     for number in range(videos):
-        clip = a_clip(folder, number, n_frames[number % len(n_frames)], licence, (groups or {}).get(number, {}))
+        clip = a_clip(
+            folder, number, n_frames[number % len(n_frames)], licence, (groups or {}).get(number, {})
+        )
         clips.append(clip)
         rows.append(
             {
@@ -69,7 +71,11 @@ def contents(
 
 
 def a_clip(
-    folder: Path, number: int, n_frames: int, licence: str = "CC BY 4.0", groups: Mapping[str, str] | None = None
+    folder: Path,
+    number: int,
+    n_frames: int,
+    licence: str = "CC BY 4.0",
+    groups: Mapping[str, str] | None = None,
 ) -> Clip:
     """A clip with keypoints, notes, beats and sound of its own; left hand and body are missing in places."""
     rng = np.random.default_rng(number)
@@ -155,7 +161,9 @@ def beats(n_frames: int) -> pa.Table:
             "kind": ["kinematic"] * len(kinematic) + ["musical"] * len(musical),
             "beat": pa.array([*range(len(kinematic)), *range(len(musical))], pa.int32()),
             "time_s": np.concatenate([kinematic, musical]),
-            "position": pa.array([None] * len(kinematic) + [1 + each % 4 for each in range(len(musical))], pa.int8()),
+            "position": pa.array(
+                [None] * len(kinematic) + [1 + each % 4 for each in range(len(musical))], pa.int8()
+            ),
             "strength": pa.array([0.5] * count, pa.float32()),
             "confidence": pa.array([0.9] * count, pa.float32()),
         }
@@ -163,12 +171,14 @@ def beats(n_frames: int) -> pa.Table:
 
 
 def build_of(
-    made: Contents, out: Path, chosen: Recipe | None = None, before: Mapping[str, str] | None = None, workers: int = 1
+    made: Contents,
+    out: Path,
+    chosen: Recipe | None = None,
+    before: Mapping[str, str] | None = None,
+    workers: int = 1,
 ) -> Built:
     """Build a release."""
-    return build(
-        made, out, "1.0.0", "small", chosen or recipe(), before=before or {}, workers=workers
-    )
+    return build(made, out, "1.0.0", "small", chosen or recipe(), before=before or {}, workers=workers)
 
 
 def release(folder: Path, videos: int = 6, chosen: Recipe | None = None, **fields: Any) -> Path:
