@@ -2,6 +2,7 @@
 
     from d2midi_build import Recipe, build, read_sources
     build(list(read_sources("urls.txt")), Path("workspace"), Recipe())
+    open_release("release-1.0.0")[0].keypoints
 
 The names below are the public API; everything else may change without notice.
 """
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from d2midi_build.errors import D2midiError
     from d2midi_build.pipeline import Selection, Summary, build
     from d2midi_build.recipe import Recipe
+    from d2midi_build.release.reader import open_release
     from d2midi_build.sources.lists import read_sources
 
-__all__ = ["D2midiError", "Recipe", "Selection", "Summary", "build", "read_sources"]
+__all__ = ["D2midiError", "Recipe", "Selection", "Summary", "build", "open_release", "read_sources"]
 
 _HOMES = {
     "D2midiError": "errors",
@@ -25,6 +27,7 @@ _HOMES = {
     "Selection": "pipeline",
     "Summary": "pipeline",
     "build": "pipeline",
+    "open_release": "release.reader",
     "read_sources": "sources.lists",
 }
 

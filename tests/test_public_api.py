@@ -10,7 +10,7 @@ import pytest
 
 import d2midi_build
 
-EXPORTED = ["D2midiError", "Recipe", "Selection", "Summary", "build", "read_sources"]
+EXPORTED = ["D2midiError", "Recipe", "Selection", "Summary", "build", "open_release", "read_sources"]
 
 
 def test_what_is_exported() -> None:

@@ -245,10 +245,13 @@ def _print(manifest: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from d2midi_build.release.format import SPLITS
+
     table = Table("split", "videos", "clips", "windows", "hours as windows", "unique hours", "notes")
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, counts in {**manifest["splits"], "all": manifest["totals"]}.items():
+    by_split = {name: manifest["splits"][name] for name in SPLITS if name in manifest["splits"]}
+    for name, counts in {**by_split, "all": manifest["totals"]}.items():
         table.add_row(
             name,
             *(f"{counts[key]:,}" for key in ("videos", "clips", "windows")),

@@ -37,7 +37,7 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         "",
         "| | videos | clips | windows | hours as windows | unique hours | notes |",
         "|---|---|---|---|---|---|---|",
-        *(_row(split, counted) for split, counted in manifest["splits"].items()),
+        *(_row(split, manifest["splits"][split]) for split in layout.SPLITS if split in manifest["splits"]),
         _row("all", totals),
         "",
         f"A window is {window_s:g} s. Windows of train and validation start every "

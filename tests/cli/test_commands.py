@@ -76,6 +76,7 @@ def test_the_commands() -> None:
         "crawl", "filter", "resample", "separate", "transcribe", "keypoints", "beats", "window",
         "retry", "validate", "gc", "doctor", "models", "models train-embedded",
         "screen", "screen list", "screen decide", "screen calibrate",
+        "release", "release build", "release verify", "release show", "release remove",
     }  # fmt: skip
 
 
@@ -147,6 +148,14 @@ WRONG: list[tuple[str, tuple[str, ...]]] = [
     ("preview 1 --out none/x.mp4", ("no folder none", "make it first")),
     ("preview 1 --out folder", ("folder is a folder", "name a file")),
     ("preview --out x.mp4", ("Missing argument",)),
+    ("release build --version 1.0.0 --out r -w none", ("none is no workspace", "d2midi build")),
+    ("release build --out r", ("--version",)),
+    ("release build --version 1.0.0", ("--out",)),
+    ("release build --version 1.0.0 --out r --recipe typo.toml -w folder", ("folder is no workspace",)),
+    *((f"release {name} folder", ("folder is no release", "manifest.json")) for name in ("show", "verify")),
+    *((f"release {name} none", ("none is no release", "manifest.json")) for name in ("show", "verify")),
+    ("release remove x --why takedown -w none", ("none is no workspace", "d2midi build")),
+    ("release remove x", ("--why",)),
     ("recipe init none/recipe.toml", ("no folder none", "make it first")),
     ("recipe init folder", ("folder is a folder", "name a file")),
     ("recipe init typo.toml", ("typo.toml exists", "--force")),

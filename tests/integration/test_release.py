@@ -1,0 +1,160 @@
+"""Releases of a real workspace, through the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from d2midi_build import open_release, tables
+from d2midi_build.cli import main
+from d2midi_build.motion.keypoints import part_array, read_frames
+from d2midi_build.music.midi import to_midi_bytes
+from d2midi_build.pipeline import Summary
+from d2midi_build.report.clips import notes_of
+from d2midi_build.workspace import Workspace
+
+Build = Callable[..., Summary]
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run ``d2midi release`` with --json in this process; its answer."""
+
+    def command(*arguments: object, code: int = 0) -> Any:
+        monkeypatch.setattr(sys, "argv", ["d2midi", "release", *map(str, arguments), "--json"])
+        ended: Any = 0
+        try:
+            main()
+        except SystemExit as exited:
+            ended = exited.code
+        printed = capsys.readouterr()
+        assert (ended or 0) == code, printed.err
+        return json.loads(printed.out) if not code else printed.err
+
+    return command
+
+
+def test_a_workspace_becomes_a_release_that_is_verified_and_read(
+    workspace: Path, run: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "1.0.0"
+    said = run("build", "-w", workspace, "--version", "1.0.0", "--out", out)
+    assert (said["totals"]["clips"], said["existed"]) == (2, False)
+    assert run("verify", out)["ok"]
+    assert run("show", out)["version"] == "1.0.0"
+    release = open_release(out, coords="image", parts=("body",))
+    assert len(release) == said["totals"]["windows"] > 0
+    for window in (release[0], release[-1]):
+        frames = read_frames(workspace / "frames" / f"{window.clip_id}.parquet", ["body_image"])
+        mine = slice(window.start_frame, window.start_frame + window.n_frames)
+        assert np.array_equal(window.keypoints, part_array(frames, "body_image")[mine], equal_nan=True)
+        notes = notes_of(workspace, window.clip_id)
+        start_s = window.start_frame / 20
+        sounding = notes.sounding_in(start_s, start_s + window.n_frames / 20)
+        assert window.notes.pitch.tolist() == sounding.pitch.tolist()
+        midi = pq.read_table(out / "data" / "midi", filters=[("clip_id", "=", window.clip_id)])
+        final = midi.filter(pc.equal(midi.column("layer"), "final")).column("midi")[0].as_py()
+        assert final == to_midi_bytes(notes.as_dataset())
+    assert release[0].audio is None, "nobody said that the sound may be passed on"
+
+
+def test_sound_comes_along_where_the_list_gives_a_licence_that_allows_it(
+    workspace: Path, run: Run, dances: Path, recipe: Any, tmp_path: Path
+) -> None:
+    from d2midi_build.pipeline import build
+    from d2midi_build.sources.lists import read_sources
+
+    table = dances / "licensed.csv"
+    table.write_text("url,licence,genre\ndance-1.mp4,CC BY 4.0,house\ndance-2.mp4,all rights reserved,ballet\n")
+    build(list(read_sources(table)), workspace, recipe)
+    out = tmp_path / "1.0.0"
+    run("build", "-w", workspace, "--version", "1.0.0", "--out", out)
+    release = open_release(out)
+    licence = {row["clip_id"]: row["licence"] for row in release.clips.to_pylist()}
+    assert sorted(licence.values()) == ["CC BY 4.0", "all rights reserved"]
+    for window in release:
+        if licence[window.clip_id] == "CC BY 4.0":
+            sound, _ = soundfile.read(workspace / "clips" / window.clip_id / "audio.flac", dtype="float32")
+            first = window.start_frame * 512
+            assert np.array_equal(window.audio, sound[first : first + window.n_frames * 512])
+        else:
+            assert window.audio is None
+
+
+def test_a_second_release_keeps_the_splits_and_the_first_one_is_as_it_was(
+    workspace: Path, run: Run, tmp_path: Path
+) -> None:
+    first = run("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "1.0.0")
+    again = run("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "1.0.0")
+    assert (first["existed"], again["existed"]) == (False, True)
+    run("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "copy", "--workers", 1)
+    assert (tmp_path / "copy/SHA256SUMS").read_bytes() == (tmp_path / "1.0.0/SHA256SUMS").read_bytes()
+    remembered = json.loads(Workspace(workspace).splits_path.read_text())["splits"]
+    flipped = {clip: {"train": "test", "test": "train"}[split] for clip, split in remembered.items()}
+    Workspace(workspace).splits_path.write_text(json.dumps({"splits": flipped}))
+    run("build", "-w", workspace, "--version", "1.0.1", "--out", tmp_path / "1.0.1")
+    assert splits(tmp_path / "1.0.1") == flipped, "what the workspace remembers counts"
+    run("build", "-w", workspace, "--version", "1.0.2", "--out", tmp_path / "1.0.2", "--new-splits")
+    assert splits(tmp_path / "1.0.2") == remembered, "the seed decides anew"
+    Workspace(workspace).splits_path.unlink()
+    previous = ("--previous", tmp_path / "1.0.1")
+    run("build", "-w", workspace, "--version", "1.0.3", "--out", tmp_path / "1.0.3", *previous)
+    assert splits(tmp_path / "1.0.3") == flipped, "as an earlier release had them"
+
+
+def splits(release: Path) -> dict[str, str]:
+    clips = open_release(release).clips.to_pylist()
+    return {row["clip_id"]: row["split"] for row in clips}
+
+
+def test_a_removal_is_in_the_next_release_and_readers_of_the_old_one_can_follow_it(
+    workspace: Path, run: Run, tmp_path: Path
+) -> None:
+    run("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "1.0.0")
+    video, other = tables.read(workspace / "manifests" / "videos.parquet").column("video_id").to_pylist()[:2]
+    said = run("remove", video, "--why", "takedown", "--by", "ada", "-w", workspace)
+    assert (said["video_id"], said["clip_id"], said["withdrawn"]) == (video, "", False)
+    run("build", "-w", workspace, "--version", "1.0.1", "--out", tmp_path / "1.0.1")
+    assert open_release(tmp_path / "1.0.1").videos.column("video_id").to_pylist() == [other]
+    old = open_release(tmp_path / "1.0.0", removed=tmp_path / "1.0.1" / "removed.parquet")
+    assert {window.clip_id.rpartition("_")[0] for window in old} == {other}
+    assert b"ada" not in b"".join(path.read_bytes() for path in (tmp_path / "1.0.1").rglob("*.parquet"))
+    run("remove", video, "--why", "allowed again", "--withdraw", "-w", workspace)
+    run("build", "-w", workspace, "--version", "1.0.2", "--out", tmp_path / "1.0.2")
+    assert len(open_release(tmp_path / "1.0.2").videos) == 2
+    assert "must name one" in run("remove", "file-", "--why", "x", "-w", workspace, code=2)
+
+
+def test_a_damaged_file_of_splits_stops_the_build(workspace: Path, run: Run, tmp_path: Path) -> None:
+    path = Workspace(workspace).splits_path
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('{"splits": {"half')
+    said = run("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "1.0.0", code=2)
+    assert "splits.json" in said
+    assert "--new-splits" in said
+    assert not (tmp_path / "1.0.0").exists()
+
+
+def test_a_bit_that_flips_is_found_and_its_file_named(
+    workspace: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "1.0.0")
+    path = next((tmp_path / "1.0.0/data/frames").iterdir())
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    monkeypatch.setattr(sys, "argv", ["d2midi", "release", "verify", str(tmp_path / "1.0.0")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert f"data/frames/{path.name}" in capsys.readouterr().out
