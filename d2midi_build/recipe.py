@@ -263,10 +263,9 @@ class ReleaseRecipe(_Section):
     validation_share: float = Field(0.1, ge=0, lt=1, description="Share of each genre's frames.")
     test_share: float = Field(0.1, ge=0, lt=1, description="The same; train is the rest.")
     seed: int = Field(0, ge=0, description="Of the splits.")
-    test_stride: int | None = Field(
-        None, ge=1, description="Frames between windows of test; not set: their length, so that none overlap."
+    shard_mb: float = Field(
+        256.0, gt=0, description="About how large the largest files become, in megabytes."
     )
-    shard_mb: float = Field(256.0, gt=0, description="About how large the largest files become, in megabytes.")
 
 
 class RunRecipe(_Section):

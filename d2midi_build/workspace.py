@@ -158,7 +158,7 @@ class Workspace:
         if place.exists():
             place.rename(self.root / "tmp" / uuid.uuid4().hex)
         tmp.rename(place)
-        _sync_folder(place.parent)
+        sync_folder(place.parent)
 
     def publish(self, wanted: Mapping[str, Path]) -> None:
         """Make the view folders hold exactly ``wanted``: path below the root to file in the store."""
@@ -212,7 +212,8 @@ def _same_copy(path: Path, target: Path) -> bool:
     return (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

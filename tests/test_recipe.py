@@ -22,7 +22,7 @@ def test_toml_names_every_field_or_says_that_it_is_not_set() -> None:
     text = Recipe().to_toml()
     written = {f"{section}.{name}" for section, fields in tomllib.loads(text).items() for name in fields}
     assert set(field_names()) - written == {
-        "crawl.rate_limit_bytes_s", "crawl.cookies", "crawl.cookies_from_browser", "crawl.proxy", "release.test_stride",
+        "crawl.rate_limit_bytes_s", "crawl.cookies", "crawl.cookies_from_browser", "crawl.proxy",
     }  # fmt: skip
     assert "# rate_limit_bytes_s =" in text
 

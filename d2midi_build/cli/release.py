@@ -149,6 +149,8 @@ def verify(
             f"{found.n_files} files, {found.n_bytes:,} bytes: "
             + (f"{bad} problems" if bad else f"every hash, count and gate ({len(found.gates)}) is right")
         )
+        if not found.gates:
+            typer.echo("Its tables were not opened: mend the files first, then verify again.")
     if not found.ok:
         sys.exit(1)
 

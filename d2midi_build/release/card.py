@@ -25,7 +25,6 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
     totals = manifest["totals"]
     recipe = manifest["recipe"]
     window_s = recipe["window"]["frames"] / clock.FPS
-    test_stride = recipe["release"]["test_stride"] or recipe["window"]["frames"]
     files = manifest["files"]
     lines = [
         *_front_matter(files),
@@ -33,7 +32,7 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         "",
         "Motion of solo dancers, paired with the notes of the music they dance to: keypoints of body, hands and face "
         f"at {clock.FPS} frames/s, notes of up to 13 instruments, beats. Made by d2midi "
-        f"{manifest['made_by']['d2midi']} after the recipe of the Dance2MIDI paper. The videos themselves are not in it.",
+        f"{manifest['made_by']['d2midi']} after the recipe of the Dance2MIDI paper. The videos are not in it.",
         "",
         "| | videos | clips | windows | hours as windows | unique hours | notes |",
         "|---|---|---|---|---|---|---|",
@@ -41,9 +40,8 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         _row("all", totals),
         "",
         f"A window is {window_s:g} s. Windows of train and validation start every "
-        f"{recipe['window']['stride'] / clock.FPS:g} s and so overlap; those of test start every "
-        f"{test_stride / clock.FPS:g} s. *Hours as windows* counts overlapping windows each in full, as the paper "
-        "does; *unique hours* is the length of what was recorded.",
+        f"{recipe['window']['stride'] / clock.FPS:g} s and so overlap; those of test do not. *Hours "
+        "as windows* counts overlapping windows each in full, as the paper does; *unique hours* is the length of what was recorded.",
         "",
         f"Splits share no {_or(recipe['release']['keep_apart'])}, as far as this could be found out: by names that the "
         "list or site gave, and by comparing sound and picture.",

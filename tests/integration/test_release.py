@@ -75,7 +75,9 @@ def test_sound_comes_along_where_the_list_gives_a_licence_that_allows_it(
     from d2midi_build.sources.lists import read_sources
 
     table = dances / "licensed.csv"
-    table.write_text("url,licence,genre\ndance-1.mp4,CC BY 4.0,house\ndance-2.mp4,all rights reserved,ballet\n")
+    table.write_text(
+        "url,licence,genre\ndance-1.mp4,CC BY 4.0,house\ndance-2.mp4,all rights reserved,ballet\n"
+    )
     build(list(read_sources(table)), workspace, recipe)
     out = tmp_path / "1.0.0"
     run("build", "-w", workspace, "--version", "1.0.0", "--out", out)
@@ -146,7 +148,11 @@ def test_a_damaged_file_of_splits_stops_the_build(workspace: Path, run: Run, tmp
 
 
 def test_a_bit_that_flips_is_found_and_its_file_named(
-    workspace: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    workspace: Path,
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     run("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "1.0.0")
     path = next((tmp_path / "1.0.0/data/frames").iterdir())

@@ -311,7 +311,10 @@ def test_a_workspace_without_clips_gives_no_release(tmp_path: Path) -> None:
 @pytest.mark.parametrize("audio", ["none", "allowed"])
 def test_sound_is_left_out_where_the_licence_or_the_recipe_forbids_it(tmp_path: Path, audio: str) -> None:
     made = with_clip(making.contents(tmp_path / "made", 4), 1, licence="all rights reserved")
-    videos = [row | {"licence": "all rights reserved"} if row["video_id"] == "vid-001" else row for row in made.videos]
+    videos = [
+        row | {"licence": "all rights reserved"} if row["video_id"] == "vid-001" else row
+        for row in made.videos
+    ]
     made = replace(made, videos=tuple(videos))
     folder = making.build_of(made, tmp_path / "release", making.recipe(release_audio=audio)).folder
     there = sorted(path.name for path in folder.glob("data/audio/*"))
@@ -369,7 +372,7 @@ def test_finished_shards_are_used_by_the_next_build(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(building, "_assemble", stopped)
+        patched.setattr(building, "assemble", stopped)
         making.build_of(made, tmp_path / "release", sharded())
     assert not (tmp_path / "release").exists()
     again = making.build_of(made, tmp_path / "release", sharded())
@@ -381,7 +384,7 @@ def test_shards_of_other_contents_are_not_used(
     made: Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
-        patched.setattr(building, "_assemble", lambda *_: 1 / 0)
+        patched.setattr(building, "assemble", lambda *_: 1 / 0)
         making.build_of(made, tmp_path / "release", sharded())
     again = making.build_of(with_clip(made, 0, genre="tango"), tmp_path / "release", sharded())
     assert again.n_reused == 0
