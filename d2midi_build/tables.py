@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -181,6 +183,18 @@ def reading(path: Path) -> Iterator[None]:
         raise SchemaError(
             f"{path} is not a Parquet file ({error}): delete it and run `d2midi build`"
         ) from error
+
+
+def to_numpy(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
+    """A column of numbers or truth values without nulls as an array, not copied where it need not be.
+
+    pyarrow's own ``to_numpy`` imports pandas, which takes longer than opening a release.
+    """
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_boolean(array.type):
+        return to_numpy(array.cast(pa.uint8())).view(np.bool_)
+    found: npt.NDArray[Any] = np.from_dlpack(array)
+    return found
 
 
 def metadata(path: Path) -> dict[str, str]:

@@ -41,7 +41,8 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         "",
         f"A window is {window_s:g} s. Windows of train and validation start every "
         f"{recipe['window']['stride'] / clock.FPS:g} s and so overlap; those of test do not. *Hours "
-        "as windows* counts overlapping windows each in full, as the paper does; *unique hours* is the length of what was recorded.",
+        "as windows* counts overlapping windows each in full, as the paper does; *unique hours* is the length of what "
+        "was recorded.",
         "",
         f"Splits share no {_or(recipe['release']['keep_apart'])}, as far as this could be found out: by names that the "
         "list or site gave, and by comparing sound and picture.",

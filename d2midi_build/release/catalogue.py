@@ -32,6 +32,7 @@ from d2midi_build.release.coordinates import (
     to_pixels,
 )
 from d2midi_build.release.stored import READ, Shards, read_parquet, readable
+from d2midi_build.tables import to_numpy
 
 _LOG = logging.getLogger(__name__)
 
@@ -193,6 +194,14 @@ class View:
         return 1 << layout.LAYERS.index(self.layer)
 
 
+def _is_one_of(column: pa.Array | pa.ChunkedArray, values: Sequence[str]) -> BoolArray:
+    """Which rows hold one of a few values."""
+    found = np.zeros(len(column), dtype=np.bool_)
+    for value in values:
+        found |= to_numpy(pc.equal(column, pa.scalar(value, pa.string())))
+    return found
+
+
 class Catalogue:
     """What all views of a release share: its small tables, where each clip's rows lie, and its shards."""
 
@@ -202,10 +211,10 @@ class Catalogue:
         self.shards = Shards(files, memory_map)
         self.windows, self.videos, self.clips = (self._whole(name) for name in layout.WHOLE)
         self.clip_ids: list[str] = self.clips.column("clip_id").to_pylist()
-        self.clip_frames: IndexArray = self.clips.column("n_frames").to_numpy().astype(np.int64)
+        self.clip_frames: IndexArray = to_numpy(self.clips.column("n_frames")).astype(np.int64)
         self.window_clip: IndexArray = self._clip_of_windows()
-        self.window_start: npt.NDArray[np.int32] = self.windows.column("start_frame").to_numpy()
-        self.window_frames: npt.NDArray[np.int32] = self.windows.column("n_frames").to_numpy()
+        self.window_start: npt.NDArray[np.int32] = to_numpy(self.windows.column("start_frame"))
+        self.window_frames: npt.NDArray[np.int32] = to_numpy(self.windows.column("n_frames"))
         self._describe_clips()
         self._remove([self._own_removals(), *newer])
 
@@ -226,7 +235,7 @@ class Catalogue:
             raise SchemaError(
                 f"{self.files.location}: {places.null_count} windows are of clips it does not have"
             )
-        found: IndexArray = places.to_numpy().astype(np.int64)
+        found: IndexArray = to_numpy(places).astype(np.int64)
         return found
 
     def _describe_clips(self) -> None:
@@ -253,10 +262,10 @@ class Catalogue:
         has_audio = np.array(self._has_audio, dtype=np.int64)
         counts = {
             "frames": self.clip_frames,
-            "notes": self.clips.column("n_notes").to_numpy(),
-            "beats": self.clips.column("n_beats").to_numpy(),
+            "notes": to_numpy(self.clips.column("n_notes")),
+            "beats": to_numpy(self.clips.column("n_beats")),
             "sounds": has_audio,
-            "samples": self.clips.column("n_samples").to_numpy() * has_audio,
+            "samples": to_numpy(self.clips.column("n_samples")) * has_audio,
         }
         self._counts = counts
         for name, count in counts.items():
@@ -312,16 +321,15 @@ class Catalogue:
         own = column in self.windows.column_names
         held = (self.windows if own else self.clips).column(column)
         _known(column, values, held.unique().to_pylist())
-        found: BoolArray = pc.is_in(held, value_set=pa.array(values, pa.string())).to_numpy()
+        found = _is_one_of(held, values)
         return found if own else found[self.window_clip]
 
     def windows_playing(self, names: Sequence[str]) -> BoolArray:
         """In which windows one of the instruments plays."""
         lists = self.windows.column("instruments").combine_chunks()
         _known("instrument", names, [instrument.name for instrument in INSTRUMENTS])
-        played = pc.is_in(lists.flatten(), value_set=pa.array(names, pa.string()))
         found = np.zeros(len(self.windows), dtype=np.bool_)
-        found[pc.list_parent_indices(lists).filter(played).to_numpy()] = True
+        found[to_numpy(pc.list_parent_indices(lists))[_is_one_of(lists.flatten(), names)]] = True
         return found
 
     def dataset(self, name: str) -> Any:

@@ -14,7 +14,7 @@ from d2midi_build.release.contents import Clip, Contents
 from d2midi_build.release.format import SPLITS
 from d2midi_build.release.licences import allowed
 
-BYTES_PER_FRAME: Final = 1_300
+BYTES_PER_FRAME: Final = 2_200
 """Of real keypoints in a shard; only sizes of shards follow from it."""
 
 

@@ -37,6 +37,7 @@ from d2midi_build.release.catalogue import (
     WindowBeats,
     WindowNotes,
 )
+from d2midi_build.tables import to_numpy
 
 
 def open_release(
@@ -244,7 +245,7 @@ class Release(Sequence[Window]):
             keep &= self._catalogue.windows_playing(_several(instrument))[self._index]
         for column, least in (("body_share", least_body_share), ("n_notes", least_notes)):
             if least is not None:
-                keep &= self._catalogue.windows.column(column).to_numpy()[self._index] >= least
+                keep &= to_numpy(self._catalogue.windows.column(column))[self._index] >= least
         return self.select(keep)
 
     def select(self, which: npt.ArrayLike) -> Release:

@@ -36,6 +36,7 @@ from d2midi_build.music.instruments import INSTRUMENTS
 from d2midi_build.music.notes import to_samples
 from d2midi_build.release.format import FRAMES_PER_ROW_GROUP, LAYERS, table_file
 from d2midi_build.release.local import Files, locked
+from d2midi_build.tables import to_numpy
 
 FloatArray = npt.NDArray[np.float32]
 Array = npt.NDArray[Any]
@@ -67,6 +68,7 @@ BEAT: Final = np.dtype(
     ]
 )
 
+_PLACES: Final = {instrument.name: place for place, instrument in enumerate(INSTRUMENTS)}
 _NPY: Final[Any] = np.lib.format
 _TIMES: Final = "source_time_s"
 _TOGETHER: Final = 300
@@ -245,7 +247,7 @@ class _ParquetFrames:
         with readable(self._path):
             table = self._file().read_row_groups(list(range(low, high)), columns=[_TIMES], use_threads=False)
         begin = first - int(self._begins[low])
-        times: npt.NDArray[np.float64] = table.column(_TIMES).to_numpy()[begin : begin + n]
+        times: npt.NDArray[np.float64] = to_numpy(table.column(_TIMES))[begin : begin + n]
         return times
 
     def _copy(self, targets: Mapping[str, FloatArray], first: int, n: int, low: int, high: int) -> None:
@@ -256,7 +258,7 @@ class _ParquetFrames:
         for name, target in targets.items():
             begin = int(self._begins[low]) - first  # of a chunk, in the window
             for chunk in table.column(name).chunks:
-                rows = chunk.flatten().to_numpy().reshape(len(chunk), -1)
+                rows = to_numpy(chunk.flatten()).reshape(len(chunk), -1)
                 end = min(begin + len(rows), n)
                 skipped = max(-begin, 0)
                 if skipped < len(rows) and begin + skipped < end:
@@ -350,19 +352,18 @@ def _read_notes(path: Path) -> Array:
     ]
     table = read_parquet(path, [*names, *(f"in_{layer}" for layer in LAYERS)])
     rows = np.empty(len(table), NOTE)
-    rows["onset"] = to_samples(table.column("onset_s").to_numpy())
-    rows["offset"] = to_samples(table.column("offset_s").to_numpy())
+    rows["onset"] = to_samples(to_numpy(table.column("onset_s")))
+    rows["offset"] = to_samples(to_numpy(table.column("offset_s")))
     for name in ("pitch", "velocity", "program", "is_drum", "p_note", "p_instrument"):
-        rows[name] = table.column(name).to_numpy()
-    known = pa.array([instrument.name for instrument in INSTRUMENTS])
-    places = pc.index_in(table.column("instrument"), value_set=known)
-    if places.null_count:
-        odd = table.column("instrument").filter(pc.is_null(places))[0].as_py()
-        raise SchemaError(f"{path}: {odd!r} is none of the 13 instruments")
-    rows["instrument"] = places.to_numpy()
+        rows[name] = to_numpy(table.column(name))
+    encoded = table.column("instrument").combine_chunks().dictionary_encode()
+    played = encoded.dictionary.to_pylist()
+    if odd := set(played) - set(_PLACES):
+        raise SchemaError(f"{path}: {min(odd)!r} is none of the 13 instruments")
+    rows["instrument"] = np.array([_PLACES[name] for name in played], np.int8)[to_numpy(encoded.indices)]
     rows["layers"] = 0
     for bit, layer in enumerate(LAYERS):
-        rows["layers"] |= table.column(f"in_{layer}").to_numpy().astype(np.uint8) << bit
+        rows["layers"] |= to_numpy(table.column(f"in_{layer}")).astype(np.uint8) << bit
     return rows
 
 
@@ -371,9 +372,9 @@ def _read_beats(path: Path) -> Array:
     table = read_parquet(path, columns)
     rows = np.empty(len(table), BEAT)
     for name in ("time_s", "strength", "confidence"):
-        rows[name] = table.column(name).to_numpy()
-    rows["position"] = pc.fill_null(table.column("position"), 0).to_numpy()
-    rows["musical"] = pc.equal(table.column("kind"), "musical").to_numpy()
+        rows[name] = to_numpy(table.column(name))
+    rows["position"] = to_numpy(pc.fill_null(table.column("position"), pa.scalar(0, pa.int8())))
+    rows["musical"] = to_numpy(pc.equal(table.column("kind"), pa.scalar("musical")))
     return rows
 
 
@@ -392,7 +393,7 @@ def _convert_frames(source: Path, folder: Path) -> None:
             for name, writer in writers.items():
                 column = batch.column(name)
                 flat = column if name == _TIMES else column.flatten()
-                writer.write(np.ascontiguousarray(flat.to_numpy()).data)
+                writer.write(np.ascontiguousarray(to_numpy(flat)).data)
 
 
 def _convert_notes(source: Path, folder: Path) -> None:
@@ -407,7 +408,7 @@ def _convert_sound(source: Path, folder: Path) -> None:
     import soundfile
 
     with pq.ParquetFile(source, memory_map=True) as file:
-        lengths = file.read(columns=["n_samples"]).column("n_samples").to_numpy()
+        lengths = to_numpy(file.read(columns=["n_samples"]).column("n_samples"))
         with _npy(folder / "samples.npy", np.dtype(np.int16), (int(lengths.sum()),)) as out:
             row = 0
             for batch in file.iter_batches(batch_size=8, columns=["flac"], use_threads=False):

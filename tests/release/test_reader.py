@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -543,3 +545,15 @@ def test_every_block_of_the_page_about_reading_runs(
     assert names["batch"]["keypoints"].shape == (4, 60, 553, 3)
     assert np.array_equal(names["fast"][0].keypoints, names["release"][0].keypoints, equal_nan=True)
     assert "windows left out" in capsys.readouterr().out
+
+
+def test_opening_filtering_and_reading_import_no_pandas(folder: Path) -> None:
+    code = f"""
+import sys
+from d2midi_build import open_release
+window = open_release({str(folder)!r}).filter(genre="ballet", instrument="Drum")[0]
+window.keypoints, window.notes, window.beats, window.audio, window.source_times
+print("pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False", "importing pandas takes longer than opening a release"
