@@ -552,7 +552,7 @@ def test_opening_filtering_and_reading_import_no_pandas(folder: Path) -> None:
 import sys
 from d2midi_build import open_release
 window = open_release({str(folder)!r}).filter(genre="ballet", instrument="Drum")[0]
-window.keypoints, window.notes, window.beats, window.audio, window.source_times
+window.keypoints, window.notes, window.audio, window.source_times
 print("pandas" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
