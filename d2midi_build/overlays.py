@@ -17,15 +17,23 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
-def read(path: Path, decoded: Callable[[dict[str, Any]], _T]) -> Iterator[_T]:
+def ignored(told: str) -> None:
+    """What becomes of a damaged line that can be done without: a warning."""
+    _log.warning("%s: the line is ignored", told)
+
+
+def read(
+    path: Path, decoded: Callable[[dict[str, Any]], _T], damaged: Callable[[str], None] = ignored
+) -> Iterator[_T]:
     """What a file holds, in order; nothing if it is not there.
 
     Parameters
     ----------
     path : Path
     decoded : callable
-        Makes of a line what it says. A line at which it raises ``ValueError`` or ``TypeError`` is damaged: it is
-        ignored with a warning.
+        Makes of a line what it says. A line at which it raises ``ValueError`` or ``TypeError`` is damaged.
+    damaged : callable, optional
+        Is told of a damaged line, in words; it may raise.
 
     Raises
     ------
@@ -44,7 +52,7 @@ def read(path: Path, decoded: Callable[[dict[str, Any]], _T]) -> Iterator[_T]:
         try:
             yield decoded(json.loads(line))
         except (ValueError, TypeError) as error:
-            _log.warning("%s line %d is damaged and ignored: %s", path, number, error)
+            damaged(f"{path} line {number} is damaged ({error})")
 
 
 def append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -58,7 +66,7 @@ def append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as handle:
+        with path.open("a+b", buffering=0) as handle:  # or closing it would write what is taken back here
             fcntl.flock(handle, fcntl.LOCK_EX)
             size = handle.seek(0, os.SEEK_END)
             if size:
@@ -66,8 +74,9 @@ def append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
                 torn = handle.read(1) != b"\n"  # a power cut may have left half a line
                 lines = "\n" + lines if torn else lines
             try:
-                handle.write(lines.encode())
-                handle.flush()
+                left = memoryview(lines.encode())
+                while left:
+                    left = left[handle.write(left) :]
                 os.fsync(handle.fileno())
             except OSError:
                 os.ftruncate(handle.fileno(), size)

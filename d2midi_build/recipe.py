@@ -237,6 +237,10 @@ class ReleaseRecipe(_Section):
     """What a release may hold and how it is split; read by `d2midi release build` alone."""
 
     name: str = Field("dance-notes", min_length=1, description="Of the dataset, on its card.")
+    about: str = Field("", description="What the dataset is, in your words: the first paragraph of its card.")
+    licence: str = Field("", description="Of the release as a whole, as Hugging Face writes it: `cc-by-4.0`.")
+    contact: str = Field("", description="Where to write to, also to have something removed; on the card.")
+    citation: str = Field("", description="How to cite it; on the card.")
     licences: tuple[str, ...] = Field(
         (),
         description="Licences that videos may have, as patterns (`CC*`); a video with another one stops the release. "
@@ -246,9 +250,22 @@ class ReleaseRecipe(_Section):
         "allowed", description="Sound goes along where `audio_licences` allows it, or never."
     )
     audio_licences: tuple[str, ...] = Field(
-        ("CC0*", "CC-0*", "CC BY*", "CC-BY*", "*Creative Commons*", "Public domain*"),
+        (
+            "CC0*",
+            "CC BY [0-9]*",
+            "CC BY-SA*",
+            "CC BY-NC [0-9]*",
+            "CC BY-NC-SA*",
+            "CC-BY-[0-9]*",
+            "CC-BY-SA*",
+            "CC-BY-NC-[0-9]*",
+            "CC-BY-NC-SA*",
+            "Creative Commons Attribution license (reuse allowed)",
+            "Public domain*",
+            "CC BY",
+        ),
         description="Licences with which a clip's sound may be passed on, as patterns; upper and lower case are the "
-        "same.",
+        "same. Those without derivatives are not among them: the sound is cut and of a lower rate.",
     )
     least_body_share: float = Field(
         0.5, ge=0, le=1, description="A clip with a body in fewer of its frames stops the release."
@@ -260,8 +277,8 @@ class ReleaseRecipe(_Section):
         "drop-crossing",
         description="A group that is most of its genre is cut, and what would join two splits left out; or never cut.",
     )
-    validation_share: float = Field(0.1, ge=0, lt=1, description="Share of each genre's frames.")
-    test_share: float = Field(0.1, ge=0, lt=1, description="The same; train is the rest.")
+    validation_share: float = Field(0.1, ge=0, lt=0.5, description="Share of each genre's frames.")
+    test_share: float = Field(0.1, ge=0, lt=0.5, description="The same; train is the rest.")
     seed: int = Field(0, ge=0, description="Of the splits.")
     shard_mb: float = Field(
         256.0, gt=0, description="About how large the largest files become, in megabytes."
@@ -276,6 +293,10 @@ class RunRecipe(_Section):
     min_free_gb: float = Field(
         1.0, ge=0, description="A build stops before the disk has less room than this."
     )
+
+
+_WHICH_VIDEOS = ("format", "resolution_px", "max_duration_s", "max_bytes", "honour_opt_out")
+"""What of crawling decides which videos there are; the rest says how they are fetched, and from where."""
 
 
 class Recipe(_Section):
@@ -342,10 +363,9 @@ class Recipe(_Section):
 
     def published(self) -> dict[str, Any]:
         """The recipe as plain data, without what concerns only the builder's machine: paths, logins, processes."""
-        data = self.model_dump(mode="json", exclude={"run"})
-        for private in ("cookies", "cookies_from_browser", "proxy"):
-            del data["crawl"][private]
-        return data
+        how = set(CrawlRecipe.model_fields) - set(_WHICH_VIDEOS)
+        exclude: Any = {"run": True, "crawl": how, "separate": {"demucs_folder"}}
+        return self.model_dump(mode="json", exclude=exclude)
 
     def to_toml(self) -> str:
         """The whole recipe as TOML with each field's meaning as a comment."""

@@ -158,7 +158,7 @@ class Workspace:
         if place.exists():
             place.rename(self.root / "tmp" / uuid.uuid4().hex)
         tmp.rename(place)
-        sync_folder(place.parent)
+        sync_path(place.parent)
 
     def publish(self, wanted: Mapping[str, Path]) -> None:
         """Make the view folders hold exactly ``wanted``: path below the root to file in the store."""
@@ -212,9 +212,9 @@ def _same_copy(path: Path, target: Path) -> bool:
     return (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
 
 
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync_path(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -113,6 +113,11 @@ def build(
     if built.existed:
         typer.echo(f"{out} is this very release already: nothing to do.")
     _print(built.manifest)
+    if built.n_kept and not built.existed:
+        typer.echo(
+            f"{built.n_kept} clips keep their split of an earlier release; seed and shares of the recipe count for the "
+            "others."
+        )
     typer.echo(
         f"Check it: d2midi release verify {out}   Read it: open_release({str(out)!r}), see {out}/README.md"
     )
@@ -185,14 +190,17 @@ def remove(
         typer.Option(
             "--why", help="Reason, as readers will see it: takedown, or in words.", show_default=False
         ),
-    ],
+    ] = "",
     withdraw: Annotated[
         bool, typer.Option("--withdraw", help="Take an earlier removal of this item back.")
     ] = False,
     by: Annotated[
         str | None,
         typer.Option(
-            "--by", help="Who decides; default: your login name. Not published.", show_default=False
+            "--by",
+            help="Who decides; default: your login name. Not published.",
+            envvar="D2MIDI_USER",
+            show_default=False,
         ),
     ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -237,6 +245,7 @@ def _built_data(built: Built) -> dict[str, Any]:
         "version": built.manifest["version"],
         "existed": built.existed,
         "shards_reused": built.n_reused,
+        "splits_kept": built.n_kept,
         "splits": built.manifest["splits"],
         "totals": built.manifest["totals"],
         "left_out": dict(built.left_out),
@@ -268,8 +277,6 @@ def _print(manifest: Mapping[str, Any]) -> None:
     Console().print(table)
     for reason, count in manifest["left_out"].items():
         typer.echo(f"left out: {count} clips: {reason}")
-    if len(manifest["splits"]) < 3:
-        typer.echo(
-            "Not every split has clips: too few clips share no music, performer and video. Nothing can be tested on "
-            "this release."
-        )
+    empty = [split for split in SPLITS if split not in manifest["splits"]]
+    if empty:
+        typer.echo(f"No clips in {' and '.join(empty)}: docs/releases.md says how splits come about.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,13 +19,14 @@ from d2midi_build.release import card, shards
 from d2midi_build.release import format as layout
 from d2midi_build.release.contents import Contents
 from d2midi_build.release.planning import Shard, has_audio
+from d2midi_build.workspace import link_or_copy
 
 VERSION: Final = importlib.metadata.version("d2midi")
 
 
 def assemble(
     folder: Path,
-    made: Path,
+    made: Mapping[str, Path],
     planned: Sequence[Shard],
     contents: Contents,
     recipe: Recipe,
@@ -36,12 +36,12 @@ def assemble(
     files: dict[str, dict[str, Any]] = {}
     found: list[dict[str, Any]] = []
     for shard in planned:
-        facts = json.loads((made / shard.name / shards.FACTS).read_text(encoding="utf-8"))
+        facts = json.loads((made[shard.name] / shards.FACTS).read_text(encoding="utf-8"))
         found.append(facts)
         for file, told in sorted(facts["files"].items()):
             path = layout.table_file(Path(file).stem, shard.split, shard.number)
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            os.link(made / shard.name / file, folder / path)
+            link_or_copy(made[shard.name] / file, folder / path)
             files[path] = told
     whole = {
         "clips": _clip_rows(planned, found, recipe),
@@ -96,11 +96,11 @@ def _clip_rows(
     return {split: tables.from_rows("release/clips", rows) for split, rows in by_split.items()}
 
 
-def _window_rows(planned: Sequence[Shard], made: Path) -> dict[str, pa.Table]:
+def _window_rows(planned: Sequence[Shard], made: Mapping[str, Path]) -> dict[str, pa.Table]:
     wanted = layout.schema("windows").arrow()
     by_split: dict[str, list[pa.Table]] = {}
     for shard in planned:
-        windows = tables.read(made / shard.name / shards.WINDOWS)
+        windows = tables.read(made[shard.name] / shards.WINDOWS)
         genre = {clip.clip_id: clip.row["genre"] for clip in shard.clips}
         added = {
             "split": pa.repeat(pa.scalar(shard.split), len(windows)),

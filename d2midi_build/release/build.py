@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from d2midi_build.digests import sha256_data
-from d2midi_build.engine.base import Event, Finished, Job
+from d2midi_build.engine.base import Finished, Job
 from d2midi_build.engine.local import LocalEngine
 from d2midi_build.errors import ReleaseError, UsageError
 from d2midi_build.recipe import Recipe
@@ -25,14 +25,24 @@ from d2midi_build.release.assembly import VERSION, assemble
 from d2midi_build.release.contents import FILES, Contents
 from d2midi_build.release.format import FORMAT
 from d2midi_build.release.gates import Gate, Policy, gates
-from d2midi_build.release.planning import BYTES_PER_FRAME, Shard, choose, has_audio, plan_shards
-from d2midi_build.release.staging import existing, staged, staging_of, sync
-from d2midi_build.workspace import sync_folder
+from d2midi_build.release.planning import (
+    BYTES_PER_FRAME,
+    SOUND_BYTES_PER_FRAME,
+    Shard,
+    check_licences,
+    choose,
+    has_audio,
+    plan_shards,
+)
+from d2midi_build.release.staging import existing, keep_shards, place, put_in_place, staged, sync
+from d2midi_build.workspace import sync_path
 
-BUILDER: Final = 1
-"""Raised whenever the same contents would give other bytes."""
+_BUILDER: Final = [1, FORMAT, pa.__version__, VERSION]
+"""What else the bytes depend on; the number is raised whenever the same contents would give others."""
 
-_SEMANTIC: Final = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+_SEMANTIC: Final = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
+)
 
 Progress = Callable[[float, float], None]
 """Takes frames done and frames in all."""
@@ -51,6 +61,8 @@ class Built:
         Split of each clip in it.
     left_out : dict
         Clips that are not in it, and why.
+    n_kept : int
+        Clips whose split is that of an earlier release, whatever seed and shares the recipe has.
     n_reused : int
         Shards that an earlier build which was stopped had finished.
     existed : bool
@@ -61,6 +73,7 @@ class Built:
     manifest: Mapping[str, Any]
     split_of: Mapping[str, str]
     left_out: Mapping[str, str]
+    n_kept: int
     n_reused: int = 0
     existed: bool = False
 
@@ -75,6 +88,7 @@ def build(
     before: Mapping[str, str],
     workers: int,
     progress: Progress | None = None,
+    decided: Callable[[Mapping[str, str]], None] = lambda split_of: None,
 ) -> Built:
     """Build a release; go on where an earlier build of the same was stopped.
 
@@ -94,6 +108,8 @@ def build(
     workers : int
         Processes; they do not change a byte.
     progress : callable, optional
+    decided : callable, optional
+        Is given the split of each clip, when all gates have passed and before the release is visible.
 
     Raises
     ------
@@ -106,36 +122,47 @@ def build(
         raise UsageError(
             f"--version {version!r} is no semantic version: write it as 1.2.3, see https://semver.org"
         )
+    out = place(out)
+    check_licences(contents, recipe)
     chosen = choose(contents, recipe, before)
     planned = plan_shards(chosen.clips, chosen.split_of, recipe)
     plan = {
-        "builder": [BUILDER, FORMAT, pa.__version__, VERSION],
+        "builder": _BUILDER,
         "name": name,
         "version": version,
         "recipe": recipe.published(),
         "videos": sorted((dict(row) for row in contents.videos), key=lambda row: str(row["video_id"])),
-        "clips": {
-            shard.name: [[dict(clip.row), dict(clip.digests)] for clip in shard.clips] for shard in planned
-        },
+        "clips": {shard.name: _inputs(shard) for shard in planned},
         "removals": sorted((vars(removal) for removal in contents.removals), key=str),
         "left_out": dict(sorted(Counter(chosen.left_out.values()).items())),
     }
     digest = sha256_data(plan)
+    n_kept = len(before.keys() & chosen.split_of.keys())
+
+    def as_it_is(manifest: Mapping[str, Any]) -> Built:
+        decided(chosen.split_of)
+        return Built(out, manifest, chosen.split_of, chosen.left_out, n_kept, existed=True)
+
     if (there := existing(out, digest, version)) is not None:
-        shutil.rmtree(staging_of(out), ignore_errors=True)
-        return Built(out, there, chosen.split_of, chosen.left_out, existed=True)
-    with staged(out, digest) as staging:
-        reused = _make_shards(planned, staging, recipe, workers, progress)
-        folder = staging / "release"
-        shutil.rmtree(folder, ignore_errors=True)
-        manifest = assemble(folder, staging / "shards", planned, contents, recipe, plan | {"digest": digest})
-        failed = [gate for gate in gates(folder, policy(recipe)) if not gate.passed]
-        if failed:
-            raise ReleaseError(_told(failed))
-        sync(folder)
-        folder.rename(out)
-        sync_folder(out.parent)
-    return Built(out, manifest, chosen.split_of, chosen.left_out, reused)
+        return as_it_is(there)
+    try:
+        with staged(out) as staging:
+            if (there := existing(out, digest, version)) is not None:  # another process was first
+                return as_it_is(there)
+            made, reused = _make_shards(planned, staging, recipe, workers, progress)
+            folder = staging / "release"
+            manifest = assemble(folder, made, planned, contents, recipe, plan | {"digest": digest})
+            failed = [gate for gate in gates(folder, policy(recipe)) if not gate.passed]
+            if failed:
+                raise ReleaseError(_told(failed))
+            decided(chosen.split_of)
+            put_in_place(staging, out)
+    except OSError as error:
+        raise ReleaseError(
+            f"the release cannot be written ({error}). What is done is kept beside {out}: run the same command again "
+            "once this is mended"
+        ) from error
+    return Built(out, manifest, chosen.split_of, chosen.left_out, n_kept, reused)
 
 
 def policy(recipe: Recipe) -> Policy:
@@ -151,53 +178,68 @@ def policy(recipe: Recipe) -> Policy:
 
 def _make_shards(
     planned: Sequence[Shard], staging: Path, recipe: Recipe, workers: int, progress: Progress | None
-) -> int:
-    """Make the shards that are not there yet; how many were."""
+) -> tuple[dict[str, Path], int]:
+    """Folders of all shards by name, made where they were not there yet; and how many were."""
+    folders = {shard.name: staging / "shards" / _folder(shard, recipe) for shard in planned}
+    there = keep_shards(staging, (folder.name for folder in folders.values()))
+    missing = {shard.name: shard for shard in planned if folders[shard.name].name not in there}
+    done = {shard.name: 0.0 if shard.name in missing else float(shard.n_frames) for shard in planned}
     total = sum(shard.n_frames for shard in planned)
-    done = {
-        shard.name: float(shard.n_frames) for shard in planned if (staging / "shards" / shard.name).is_dir()
-    }
-    missing = [shard for shard in planned if shard.name not in done]
-    reused = len(done)
-    if missing:
-        _check_space(staging, sum(shard.n_frames for shard in missing))
+    _check_space(staging, missing.values(), recipe)
     with LocalEngine(min(workers, len(missing)), 0, staging / "logs", recipe.run.item_timeout_s) as engine:
-        for shard in missing:
+        for shard in missing.values():
             engine.submit(_job(shard, staging, recipe))
-        while engine.unfinished or missing:
+        while missing:
             for event in engine.wait(1.0):
-                if isinstance(event, Event):
-                    done[event.job.item] = event.share * event.job.cost if event.kind == "progressed" else 0.0
-                elif isinstance(event, Finished):
-                    _commit(event, staging)
+                if isinstance(event, Finished):
+                    _commit(event, folders[event.job.item])
                     done[event.job.item] = event.job.cost
-                    missing = [shard for shard in missing if shard.name != event.job.item]
+                    del missing[event.job.item]
+                else:
+                    done[event.job.item] = event.share * event.job.cost if event.kind == "progressed" else 0.0
             if progress is not None:
                 progress(sum(done.values()), total)
-    if progress is not None:
-        progress(total, total)
-    return reused
+    return folders, len(there)
+
+
+def _inputs(shard: Shard) -> list[Any]:
+    """Everything that a shard's clips depend on."""
+    return [[dict(clip.row), dict(clip.digests)] for clip in shard.clips]
+
+
+def _folder(shard: Shard, recipe: Recipe) -> str:
+    """Name of a finished shard: another one wherever a byte of it might be."""
+    digest = sha256_data([_BUILDER, _inputs(shard), _windows(shard, recipe), _sounds(shard, recipe)])
+    return f"{shard.name}-{digest[:16]}"
+
+
+def _windows(shard: Shard, recipe: Recipe) -> dict[str, int]:
+    # Windows of test do not overlap, or figures on them would count the same seconds many times.
+    stride = recipe.window.frames if shard.split == "test" else recipe.window.stride
+    return {"frames": recipe.window.frames, "stride": stride}
+
+
+def _sounds(shard: Shard, recipe: Recipe) -> list[bool]:
+    return [has_audio(clip, recipe) for clip in shard.clips]
 
 
 def _job(shard: Shard, staging: Path, recipe: Recipe) -> Job:
     work = staging / "work" / shard.name
-    work.mkdir(parents=True)
-    # Windows of test do not overlap, or figures on them would count the same seconds many times.
-    stride = recipe.window.frames if shard.split == "test" else recipe.window.stride
+    work.mkdir()
     clips = [
         {
             **{name: clip.row[name] for name in ("clip_id", "n_frames", "n_samples", "width", "height")},
             **{name: str(clip.files[name]) for name in FILES},
-            "has_audio": has_audio(clip, recipe),
+            "has_audio": sounds,
         }
-        for clip in shard.clips
+        for clip, sounds in zip(shard.clips, _sounds(shard, recipe), strict=True)
     ]
     return Job(
         stage="release",
         item=shard.name,
         key="",
         function=shards.FUNCTION,
-        params={"frames": recipe.window.frames, "stride": stride},
+        params=_windows(shard, recipe),
         inputs={"clips": clips},
         out=str(work),
         cost=float(shard.n_frames),
@@ -205,7 +247,7 @@ def _job(shard: Shard, staging: Path, recipe: Recipe) -> Job:
     )
 
 
-def _commit(finished: Finished, staging: Path) -> None:
+def _commit(finished: Finished, folder: Path) -> None:
     outcome = finished.outcome
     if outcome.status != "done":
         raise ReleaseError(
@@ -214,15 +256,20 @@ def _commit(finished: Finished, staging: Path) -> None:
         )
     work = Path(finished.job.out)
     sync(work)
-    work.rename(staging / "shards" / finished.job.item)
-    sync_folder(staging / "shards")
+    work.rename(folder)
+    sync_path(folder.parent)
 
 
-def _check_space(folder: Path, n_frames: int) -> None:
-    needed, free = n_frames * BYTES_PER_FRAME, shutil.disk_usage(folder).free
+def _check_space(folder: Path, missing: Iterable[Shard], recipe: Recipe) -> None:
+    needed = sum(
+        clip.row["n_frames"] * (BYTES_PER_FRAME + sounds * SOUND_BYTES_PER_FRAME)
+        for shard in missing
+        for clip, sounds in zip(shard.clips, _sounds(shard, recipe), strict=True)
+    )
+    free = shutil.disk_usage(folder).free
     if needed > free:
         raise UsageError(
-            f"the release needs about {needed / 1e9:.1f} GB, {folder.parent} has {free / 1e9:.1f} GB free: "
+            f"the release needs about {needed / 1e6:,.0f} MB, {folder.parent} has {free / 1e6:,.0f} MB free: "
             "make room or choose another --out"
         )
 
@@ -235,4 +282,8 @@ def _told(failed: Sequence[Gate]) -> str:
         lines += [f"  {offender}" for offender in gate.offenders[:10]]
         if gate.n_offenders > 10:
             lines.append(f"  ... and {gate.n_offenders - 10} more")
+    lines.append(
+        "Take what does not fit out of the list of sources, or reject it (`d2midi screen decide ... --reject`), or "
+        "change section [release] of the recipe; then build again: finished shards are used again."
+    )
     return "the release is not made, since it did not pass:\n" + "\n".join(lines)

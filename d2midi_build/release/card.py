@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 from d2midi_build import clock
 from d2midi_build.release import format as layout
+
+_HOME: Final = "https://github.com/d2midi/d2midi"
 
 
 def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]]) -> str:
@@ -22,30 +25,29 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
     whole : dict
         Tables ``clips``, ``videos`` and ``windows`` by split.
     """
-    totals = manifest["totals"]
-    recipe = manifest["recipe"]
-    window_s = recipe["window"]["frames"] / clock.FPS
-    files = manifest["files"]
+    totals, recipe, files = manifest["totals"], manifest["recipe"], manifest["files"]
+    said = recipe["release"]
     lines = [
-        *_front_matter(files),
+        *_front_matter(files, said),
         f"# {manifest['name']} {manifest['version']}",
         "",
+        *([said["about"], ""] if said["about"] else []),
         "Motion of solo dancers, paired with the notes of the music they dance to: keypoints of body, hands and face "
-        f"at {clock.FPS} frames/s, notes of up to 13 instruments, beats. Made by d2midi "
-        f"{manifest['made_by']['d2midi']} after the recipe of the Dance2MIDI paper. The videos are not in it.",
+        f"at {clock.FPS} frames/s, notes of up to 13 instruments, beats. Made by [d2midi]({_HOME}) "
+        f"{manifest['made_by']['d2midi']} after the recipe of the Dance2MIDI paper ([arXiv:2301.09080]"
+        "(https://arxiv.org/abs/2301.09080)). The videos are not in it.",
         "",
         "| | videos | clips | windows | hours as windows | unique hours | notes |",
         "|---|---|---|---|---|---|---|",
         *(_row(split, manifest["splits"][split]) for split in layout.SPLITS if split in manifest["splits"]),
         _row("all", totals),
         "",
-        f"A window is {window_s:g} s. Windows of train and validation start every "
-        f"{recipe['window']['stride'] / clock.FPS:g} s and so overlap; those of test do not. *Hours "
-        "as windows* counts overlapping windows each in full, as the paper does; *unique hours* is the length of what "
-        "was recorded.",
+        f"A window is {recipe['window']['frames'] / clock.FPS:g} s. Those of train and validation start every "
+        f"{recipe['window']['stride'] / clock.FPS:g} s, those of test do not overlap. *Hours as windows* counts each "
+        "window in full, however much of it others have as well, as the paper does; *unique hours* is the length of "
+        "what was recorded.",
         "",
-        f"Splits share no {_or(recipe['release']['keep_apart'])}, as far as this could be found out: by names that the "
-        "list or site gave, and by comparing sound and picture.",
+        _apart(said["keep_apart"]),
         "",
         *_left_out(manifest["left_out"]),
         "## Genres, instruments, licences",
@@ -58,25 +60,32 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         ),
         *_counted("licence", "videos", Counter(_all(whole["videos"], "licence"))),
         "Each video keeps its own licence: column `licence` of `videos` and `clips`. Sound is in the release for "
-        f"{sum(_all(whole['clips'], 'has_audio'))} of {totals['clips']} clips, those whose licence allows it.",
+        f"{sum(_all(whole['clips'], 'has_audio'))} of {totals['clips']} clips, those whose licence allows it. Genre, "
+        "performer and licence are as the builder's list and the site have them; an empty text means not known.",
         "",
         "## Reading it",
         "",
         "```python",
         "from d2midi_build import open_release",
         "",
-        'release = open_release(".")  # this folder, or its URL',
+        'release = open_release("/path/to/this/folder")  # or its URL',
         'window = release.filter(split="train")[0]',
         "window.keypoints, window.notes  # (frames, joints, 3) in torso lengths; onsets in seconds",
         "```",
         "",
-        'Every table is plain Parquet and loads without d2midi, too: `datasets.load_dataset(path, "clips")`, '
-        '`polars.scan_parquet("data/notes/*.parquet")`, or DuckDB. `schema.json` explains every column, '
-        "`sha256sum -c SHA256SUMS` checks every file, and `d2midi release verify` checks more than that.",
+        "Every table is plain Parquet and loads without d2midi, too: "
+        '`datasets.load_dataset("/path/to/this/folder", "clips")`, `polars.scan_parquet("data/notes/*.parquet")`, or '
+        "DuckDB. In `frames`, points are integers: times the `scale` that `schema.json` gives for the part; "
+        "`schema.json` explains every column. `sha256sum -c SHA256SUMS` checks every file, and `d2midi release verify` "
+        "checks more than that.",
         "",
         "| table | rows | bytes |",
         "|---|---|---|",
-        *(_size(table, files) for table in layout.TABLES),
+        *(
+            _size(table, files)
+            for table in layout.TABLES
+            if any(_rows(files, table, split) for split in layout.SPLITS)
+        ),
         "",
         "## What to know",
         "",
@@ -86,16 +95,20 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         f"found holds {layout.MISSING} in all its elements, and its `present_` column is false.",
         "- **removed.parquet** names what must not be used any more. The reader leaves it out by itself; whoever reads "
         "the tables directly must do so.",
-        "- Dancers can be recognised by how they move. Do not use this to find out who they are.",
+        "- Dancers can be recognised by how they move. Do not use this to find out who somebody is.",
         "",
+        *(["## Contact", "", said["contact"], ""] if said["contact"] else []),
+        *(["## Citation", "", "```", said["citation"], "```", ""] if said["citation"] else []),
     ]
     return "\n".join(lines)
 
 
-def _front_matter(files: Mapping[str, Any]) -> list[str]:
-    lines = ["---", "configs:"]
+def _front_matter(files: Mapping[str, Any], said: Mapping[str, Any]) -> list[str]:
+    lines = ["---"]
+    lines += [f"license: {json.dumps(said['licence'])}"] if said["licence"] else []
+    lines += [f"pretty_name: {json.dumps(said['name'])}", "configs:"]
     for table in layout.TABLES:
-        splits = [split for split in layout.SPLITS if any(_is_of(path, table, split) for path in files)]
+        splits = [split for split in layout.SPLITS if _rows(files, table, split)]
         if splits:
             lines.append(f"- config_name: {table}")
             lines += ["  default: true"] if table == layout.TABLES[0] else []
@@ -105,8 +118,8 @@ def _front_matter(files: Mapping[str, Any]) -> list[str]:
     return [*lines, "---", ""]
 
 
-def _is_of(path: str, table: str, split: str) -> bool:
-    return path.startswith(f"data/{table}/{split}-")
+def _rows(files: Mapping[str, Any], table: str, split: str) -> int:
+    return sum(told["rows"] for path, told in files.items() if path.startswith(f"data/{table}/{split}-"))
 
 
 def _row(name: str, counted: Mapping[str, Any]) -> str:
@@ -129,13 +142,22 @@ def _left_out(left_out: Mapping[str, int]) -> list[str]:
 
 
 def _counted(what: str, of: str, counts: Counter[str]) -> list[str]:
-    rows = [f"| {name or 'not known'} | {count:,} |" for name, count in sorted(counts.items())]
+    rows = [f"| {_cell(name) or 'not known'} | {count:,} |" for name, count in sorted(counts.items())]
     return [f"| {what} | {of} |", "|---|---|", *rows, ""]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", r"\|")
 
 
 def _all(by_split: Mapping[str, pa.Table], column: str) -> list[Any]:
     return [value for rows in by_split.values() for value in rows.column(column).to_pylist()]
 
 
-def _or(names: list[str]) -> str:
-    return " and no ".join(names)
+def _apart(kinds: list[str]) -> str:
+    if not kinds:
+        return "**Splits may share music, performers and videos.**"
+    return (
+        f"Splits share no {' and no '.join(kinds)}, as far as this could be found out: by names that the list or site "
+        "gave, and by comparing sound and picture."
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -208,7 +207,9 @@ class Catalogue:
 
     def __init__(self, files: local.Files, newer: Sequence[pa.Table], memory_map: bool | None) -> None:
         self.files = files
-        self.manifest: Mapping[str, Any] = _manifest(files)
+        self.manifest: Mapping[str, Any] = layout.parse_manifest(
+            files.path(layout.MANIFEST).read_bytes(), files.location
+        )
         self.shards = Shards(files, memory_map)
         self.windows, self.videos, self.clips = (self._whole(name) for name in layout.WHOLE)
         self.clip_ids: list[str] = self.clips.column("clip_id").to_pylist()
@@ -503,24 +504,11 @@ def _attach(targets: Mapping[str, FloatArray], body: Mapping[str, FloatArray], p
     return np.asarray(without | np.isnan(scale))
 
 
-def _manifest(files: local.Files) -> Mapping[str, Any]:
-    path = files.path(layout.MANIFEST)
-    try:
-        manifest: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version = str(manifest["format"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise SchemaError(f"{path} is no manifest of a release: {error}") from error
-    if version.split(".")[0] != layout.FORMAT.split(".")[0]:
-        raise SchemaError(
-            f"{files.location} has format {version}; this d2midi reads "
-            f"{layout.FORMAT.split('.')[0]}.x: use the version that made it ({manifest.get('made_by')}) or a newer one"
-        )
-    return manifest
-
-
 def _known(what: str, values: Sequence[str], there: Sequence[str]) -> None:
     for value in values:
         if value not in there:
+            if set(there) <= {""}:
+                raise UsageError(f"{what}: {value!r} is not in this release, which knows of no {what} at all")
             listed = sorted(there)
             more = f" and {len(listed) - 20:,} more" if len(listed) > 20 else ""
             raise UsageError(f"{what}: {value!r} is none of {', '.join(map(repr, listed[:20]))}{more}")

@@ -23,7 +23,6 @@ from typing import Any, Final
 
 from d2midi_build import clock, tables
 from d2midi_build.errors import ReleaseError, UsageError
-from d2midi_build.motion.keypoints import PARTS
 from d2midi_build.motion.skeleton import BODY_NAMES, HAND_NAMES, N_FACE
 from d2midi_build.resources import resource
 
@@ -72,24 +71,32 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return parse_manifest(path.read_bytes(), str(path))
+    except OSError as error:
         raise UsageError(
             f"{folder} is no release: its {MANIFEST} cannot be read ({error}). `d2midi release build` makes releases"
         ) from error
-    return parse_manifest(text, str(path))
 
 
-def parse_manifest(text: str, origin: str) -> dict[str, Any]:
-    """What a manifest says; ``origin`` is where it lies, for messages. Raises as `read_manifest`."""
+def parse_manifest(data: bytes, origin: str) -> dict[str, Any]:
+    """What a manifest says; ``origin`` is where it lies, for messages.
+
+    Raises
+    ------
+    ReleaseError
+        If it is damaged, or its format is one that this version of d2midi does not know.
+    """
     try:
-        manifest: dict[str, Any] = json.loads(text)
+        manifest: dict[str, Any] = json.loads(data)
         number = manifest["format"].split(".")[0]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ReleaseError(f"{origin} is damaged ({error!r}): fetch the release again") from error
+        raise ReleaseError(
+            f"the manifest of {origin} is damaged ({error!r}): fetch the release again"
+        ) from error
     if number != FORMAT.split(".")[0]:
         raise ReleaseError(
-            f"{origin} has format {manifest['format']}, this d2midi reads {FORMAT}: install a newer d2midi"
+            f"{origin} has format {manifest['format']}, this d2midi reads {FORMAT.split('.')[0]}.x: use a newer one, "
+            f"or the one that made it"
         )
     return manifest
 
@@ -147,7 +154,3 @@ def description(quantised: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
             "reader's default; centre_x, centre_y and torso are in table clips, medians over the clip.",
         },
     }
-
-
-SCALES: Final = {name: part.scale for name, part in PARTS.items()}
-"""What one step of a part's integers stands for."""

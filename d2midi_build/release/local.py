@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 
 from d2midi_build.digests import sha256_data, sha256_file
 from d2midi_build.errors import SchemaError, UsageError
-from d2midi_build.release.format import MANIFEST, SUMS
+from d2midi_build.release.format import MANIFEST, REMOVED, SUMS
 
 _LOG = logging.getLogger(__name__)
 _PIECE: Final = 1 << 20
@@ -88,11 +88,6 @@ class Files:
             raise SchemaError(f"{path} is missing: {SUMS} names it; fetch the release again")
         return path
 
-    def drop(self, name: str) -> None:
-        """Forget a fetched file that something better was made from."""
-        if self.remote:
-            (self.kept / name).unlink(missing_ok=True)
-
     def _fetched(self, name: str) -> Path:
         path = self.kept / name
         if path.exists():
@@ -131,8 +126,9 @@ def find(location: str | Path, cache: str | Path | None = None) -> Files:
     SchemaError
         If SHA256SUMS cannot be read.
     """
-    kept = cache_folder() if cache is None else Path(cache)
-    text = str(location).rstrip("/") or "/"
+    kept = (cache_folder() if cache is None else Path(cache)).absolute()
+    text = str(location)
+    text = text.rstrip("/") if is_url(text) else str(Path(text).expanduser())
     if is_url(text):
         return _find_remote(text, kept)
     folder = Path(text)
@@ -155,10 +151,11 @@ def read_removals(location: str | Path) -> pa.Table:
     """
     try:
         if not is_url(str(location)):
-            return pq.ParquetFile(location).read()
+            path = Path(location).expanduser()
+            return pq.ParquetFile(path / REMOVED if path.is_dir() else path).read()
         with _opened(str(location)) as file:
             return pq.ParquetFile(pa.BufferReader(file.read())).read()
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, HTTPException, ImportError, ValueError) as error:  # ArrowInvalid is a ValueError
         raise UsageError(f"{location} cannot be read as a list of removals (Parquet): {error}") from error
 
 
@@ -170,6 +167,10 @@ def cache_folder() -> Path:
 def is_url(location: str) -> bool:
     """Whether a location has to be fetched."""
     return "://" in location
+
+
+class _Unreachable(UsageError):
+    """Whether something is at an address cannot be told now."""
 
 
 @contextmanager
@@ -187,10 +188,12 @@ def _find_remote(url: str, cache: Path) -> Files:
         partial = known.with_suffix(".partial")
         try:
             digest = _copy(f"{url}/{SUMS}", partial)
-        except UsageError as error:
-            if not known.exists():
+            if MANIFEST not in _sums(partial, url):
+                raise _Unreachable(f"{url}/{SUMS} names no {MANIFEST}: it is not that of a release")
+        except (_Unreachable, SchemaError) as error:
+            if (found := _known(known)) is None:
                 raise
-            digest = _known(known)
+            digest = found
             _LOG.warning(
                 "%s. Going on with what was fetched from there before, release %s.", error, digest[:12]
             )
@@ -198,14 +201,19 @@ def _find_remote(url: str, cache: Path) -> Files:
             folder = cache / digest
             folder.mkdir(parents=True, exist_ok=True)
             partial.replace(folder / SUMS)
-            known.write_text(json.dumps({"url": url, "digest": digest}), encoding="utf-8")
+            partial.write_text(json.dumps({"url": url, "digest": digest}), encoding="utf-8")
+            partial.replace(known)
         finally:
             partial.unlink(missing_ok=True)
     return Files(url, digest, cache / digest, _sums(cache / digest / SUMS, url))
 
 
-def _known(path: Path) -> str:
-    return str(json.loads(path.read_text(encoding="utf-8"))["digest"])
+def _known(path: Path) -> str | None:
+    """The release that an address gave before; None if it never did."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _sums(path: Path, location: str) -> dict[str, str]:
@@ -229,16 +237,21 @@ def _copy(url: str, target: Path) -> str:
     digest = hashlib.sha256()
     try:
         with _opened(url) as source, target.open("wb") as file:
+            announced = getattr(source, "length", None)  # of an HTTP answer
             while piece := source.read(_PIECE):
                 digest.update(piece)
                 file.write(piece)
+            if announced is not None and file.tell() != announced:
+                raise OSError(f"only {file.tell()} of {announced} bytes came")
             file.flush()
             os.fsync(file.fileno())
     except (FileNotFoundError, urllib.error.HTTPError) as error:
+        if isinstance(error, urllib.error.HTTPError) and error.code >= 500:
+            raise _Unreachable(f"{url} cannot be fetched now: {error}") from error
         raise UsageError(f"{url} is not there ({error}): is the address that of a release?") from error
     except (OSError, HTTPException, ImportError, ValueError) as error:
         # The last two are fsspec's: a protocol that needs another package, and one that it does not know.
-        raise UsageError(f"{url} cannot be fetched: {error}") from error
+        raise _Unreachable(f"{url} cannot be fetched: {error}") from error
     return digest.hexdigest()
 
 
@@ -250,5 +263,10 @@ def _opened(url: str) -> BinaryIO:
     else:
         import fsspec
 
-        opened = fsspec.open(url, "rb").open()
+        try:
+            opened = fsspec.open(url, "rb").open()
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # each of its many back ends has errors of its own
+            raise _Unreachable(f"{url} cannot be fetched: {error or type(error).__name__}") from error
     return opened  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from d2midi_build.errors import UsageError
+from d2midi_build.errors import ReleaseError, UsageError
 from d2midi_build.recipe import Recipe
 from d2midi_build.release import splits
 from d2midi_build.release.contents import Clip, Contents
@@ -15,7 +15,10 @@ from d2midi_build.release.format import SPLITS
 from d2midi_build.release.licences import allowed
 
 BYTES_PER_FRAME: Final = 2_200
-"""Of real keypoints in a shard; only sizes of shards follow from it."""
+"""Of keypoints in a shard, as measured on the demo's dancers; for sizes of shards and the room they need."""
+
+SOUND_BYTES_PER_FRAME: Final = 800
+"""Of FLAC at 10,240 samples/s."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def choose(contents: Contents, recipe: Recipe, before: Mapping[str, str]) -> Cho
         before,
         seed=section.seed,
         shares={
-            "train": 1 - section.validation_share - section.test_share,
+            "train": round(1 - section.validation_share - section.test_share, 9),
             "validation": section.validation_share,
             "test": section.test_share,
         },
@@ -91,6 +94,30 @@ def choose(contents: Contents, recipe: Recipe, before: Mapping[str, str]) -> Cho
     )
     kept = tuple(clip for clip in usable if clip.clip_id in found.split_of)
     return Chosen(kept, found.split_of, left_out | dict(found.left_out))
+
+
+def check_licences(contents: Contents, recipe: Recipe) -> None:
+    """Say which videos have a licence that the recipe does not allow, before any work is done.
+
+    Raises
+    ------
+    ReleaseError
+        If there is one.
+    """
+    patterns = recipe.release.licences
+    used = {clip.row["video_id"] for clip in contents.clips}
+    wrong = [
+        f"  {row['video_id']}: {row['licence'] or 'none known'}"
+        for row in sorted(contents.videos, key=lambda row: str(row["video_id"]))
+        if patterns and row["video_id"] in used and not allowed(row["licence"], patterns)
+    ]
+    if wrong:
+        raise ReleaseError(
+            f"the recipe's release.licences ({', '.join(patterns)}) do not allow the licence of {len(wrong)} videos:\n"
+            + "\n".join(wrong)
+            + "\nTake them out of the list of sources, reject them (`d2midi screen decide VIDEO --reject --why licence`"
+            ") and build, or allow the licence in the recipe."
+        )
 
 
 def plan_shards(clips: Iterable[Clip], split_of: Mapping[str, str], recipe: Recipe) -> list[Shard]:

@@ -192,6 +192,8 @@ class Release(Sequence[Window]):
         """
         if isinstance(index, slice):
             return self.select(np.arange(len(self))[index])
+        if not isinstance(index, (int, np.integer)):
+            raise TypeError(f"{index!r} is no number: `select` takes several, `filter` takes conditions")
         if not -len(self) <= index < len(self):
             raise IndexError(f"there is no window {index}: there are {len(self)}")
         catalogue, row = self._catalogue, self._index[index]
@@ -250,7 +252,7 @@ class Release(Sequence[Window]):
 
     def select(self, which: npt.ArrayLike) -> Release:
         """The windows that a mask or numbers pick, in their order: for every condition that `filter` lacks."""
-        chosen = np.asarray(which)
+        chosen = np.atleast_1d(which)
         if not chosen.size:
             chosen = chosen.astype(np.int64)
         return Release(self._catalogue, self._view, self._index[chosen], filtered=True)
@@ -330,11 +332,6 @@ class Release(Sequence[Window]):
     def removed(self) -> Removed:
         """How much of the release is left out because it was removed."""
         return self._catalogue.removed
-
-    @property
-    def n_removed(self) -> int:
-        """How many windows of the release are left out because they were removed."""
-        return self.removed.windows
 
     def _window(self, clip: int, start: int, n: int) -> Window:
         return Window(*self._catalogue.names[clip], start, n, self._catalogue, self._view, clip)

@@ -10,7 +10,7 @@ import json
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -141,9 +141,13 @@ class _Writer:
     def __enter__(self) -> _Writer:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-        self._file.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._flush()
+            self._file.close()
+            return
+        with suppress(OSError):  # what went wrong first is what has to be told
+            self._file.close()
 
     def add(self, table: pa.Table) -> None:
         """Rows of one clip."""

@@ -30,6 +30,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from d2midi_build.digests import sha256_file
 from d2midi_build.errors import SchemaError, UsageError
 from d2midi_build.motion.keypoints import PARTS
 from d2midi_build.music.instruments import INSTRUMENTS
@@ -37,6 +38,7 @@ from d2midi_build.music.notes import to_samples
 from d2midi_build.release.format import FRAMES_PER_ROW_GROUP, LAYERS, table_file
 from d2midi_build.release.local import Files, locked
 from d2midi_build.tables import to_numpy
+from d2midi_build.workspace import sync_path
 
 FloatArray = npt.NDArray[np.float32]
 Array = npt.NDArray[Any]
@@ -157,15 +159,23 @@ class Shards:
     def _make(self, table: str, split: str, shard: int, folder: Path) -> None:
         source = self.files.path(table_file(table, split, shard))
         partial = folder.with_name(f".{folder.name}.partial")
-        shutil.rmtree(
-            partial, ignore_errors=True
-        )  # of a run that was killed: the lock says that nobody is at it
+        # Of a run that was killed: the lock says that nobody is at it.
+        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        with readable(source):
-            _CONVERT[table](source, partial)
+        name = table_file(table, split, shard)
+        if (
+            sha256_file(source) != self.files.sums[name]
+        ):  # or all releases with these sums would be read wrongly
+            raise SchemaError(f"{source} is not what SHA256SUMS says: it is damaged; fetch the release again")
+        try:
+            with readable(source):
+                _CONVERT[table](source, partial)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)  # it may be what fills the disk
+            raise
+        for path in (*partial.iterdir(), partial):
+            sync_path(path)
         partial.replace(folder)
-        if table == "frames":
-            self.files.drop(table_file(table, split, shard))
 
     def _folder(self, table: str, split: str, shard: int) -> Path:
         return self.files.kept / "mapped" / table / f"{split}-{shard:05d}"

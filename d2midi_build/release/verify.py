@@ -35,6 +35,7 @@ _HASHING: Final = 0.5
 
 _AGAIN: Final = "Fetch it again from where the release came from"
 _MADE: Final = "The release was not made as it says: do not use it, and tell who gave it out"
+_NOT_OURS: Final = (".git", ".gitattributes", ".cache")
 _TOLD_LINES: Final = 20
 _ALWAYS: Final = (layout.CARD, layout.MANIFEST, layout.REMOVED, layout.SCHEMA)
 
@@ -145,9 +146,15 @@ def _later(report: Report) -> Report:
 
 
 def _there(folder: Path) -> dict[str, int]:
-    """Bytes of every file below a folder, hidden ones too; -1 for what is no plain file."""
+    """Bytes of every file below a folder, hidden ones too; -1 for what is no plain file.
+
+    What git and Hugging Face's downloads leave at the top is theirs, not the release's.
+    """
     found = {}
     for root, folders, names in os.walk(folder):
+        if Path(root) == folder:
+            folders[:] = [each for each in folders if each not in _NOT_OURS]
+            names = [each for each in names if each not in _NOT_OURS]
         for name in [*names, *(each for each in folders if Path(root, each).is_symlink())]:
             path = Path(root, name)
             try:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from d2midi_build import manifests, overlays, tables
 from d2midi_build.errors import UsageError
@@ -49,7 +53,7 @@ def build_from(
     recipe : Recipe, optional
         Its section ``release`` counts. Default: the recipe the workspace was last built with.
     before : dict, optional
-        Splits of clips in an earlier release, besides those that the workspace remembers.
+        Splits of clips in an earlier release of another workspace, besides those that this one remembers.
     new_splits : bool
         Forget all earlier splits. Who trained on an earlier release may then have seen what is test in this one.
 
@@ -60,13 +64,13 @@ def build_from(
     """
     with workspace.lock():
         sources, remembered = manifests.remembered(workspace)
+        known = _known_splits(workspace, before, new_splits=new_splits)
         chosen = remembered if recipe is None else remembered.model_copy(update={"release": recipe.release})
         nodes = publish(
             workspace, sources, remembered, Ledger(workspace.ledger_path), lambda done, total: None
         )
-        known = {} if new_splits else {**splits(workspace), **(before or {})}
-        built = build(
-            contents(workspace, nodes),
+        return build(
+            contents(workspace, nodes, _released(workspace) | set(before or {})),
             out,
             version,
             chosen.release.name,
@@ -74,12 +78,33 @@ def build_from(
             before=known,
             workers=workers,
             progress=progress,
+            decided=lambda split_of: _remember(workspace, known | dict(split_of)),
         )
-        _remember(workspace, known | dict(built.split_of))
-    return built
 
 
-def contents(workspace: Workspace, nodes: list[SourceNode]) -> Contents:
+def _known_splits(
+    workspace: Workspace, before: Mapping[str, str] | None, *, new_splits: bool
+) -> dict[str, str]:
+    if new_splits:
+        if before is not None:
+            raise UsageError("--previous says which splits to keep, --new-splits keeps none: one of them")
+        return {}
+    try:
+        own, other = splits(workspace), before or {}
+    except UsageError:
+        if before is None:
+            raise
+        return dict(before)
+    contrary = sum(own[clip] != split for clip, split in other.items() if clip in own)
+    if contrary:
+        raise UsageError(
+            f"--previous has {contrary} clips in other splits than releases of this workspace had: leave it away, or "
+            f"move {workspace.splits_path} away to follow it"
+        )
+    return {**own, **other}
+
+
+def contents(workspace: Workspace, nodes: list[SourceNode], released: AbstractSet[str]) -> Contents:
     """Everything of a workspace that is complete and accepted.
 
     Parameters
@@ -88,8 +113,11 @@ def contents(workspace: Workspace, nodes: list[SourceNode]) -> Contents:
         Its tables must be up to date with ``nodes``.
     nodes : list of SourceNode
         How far everything has come.
+    released : set of str
+        Clips of earlier releases: of their removal, and of no other, readers are told.
     """
     rows = {name: _rows(workspace, name) for name in ("videos", "clips", "groups")}
+    removed = removals(workspace)
     groups: dict[str, dict[str, str]] = {}
     for row in rows["groups"]:
         groups.setdefault(row["take_id"], {})[f"{row['kind']}_group"] = row["group_id"]
@@ -97,7 +125,9 @@ def contents(workspace: Workspace, nodes: list[SourceNode]) -> Contents:
     clip_rows = {row["clip_id"]: row for row in rows["clips"]}
     clips, left_out = [], {}
     for take in manifests.takes(nodes):
-        if take.complete and take.take_id in clip_rows:
+        if any(removal.covers(take.video_id, take.take_id) for removal in removed):
+            left_out[take.take_id] = "removed"
+        elif take.complete and take.take_id in clip_rows:
             video = videos[take.video_id]
             known = clip_rows[take.take_id] | {
                 "genre": video["genre"],
@@ -108,15 +138,20 @@ def contents(workspace: Workspace, nodes: list[SourceNode]) -> Contents:
             clips.append(_clip(workspace, take, {name: known[name] for name in GIVEN}))
         elif take.records:
             left_out[take.take_id] = "not complete"
-    return Contents(
-        tuple(_video(row) for row in videos.values()), tuple(clips), tuple(removals(workspace)), left_out
-    )
+    public = [each for each in removed if any(each.covers(_video_of(clip), clip) for clip in released)]
+    return Contents(tuple(_video(row) for row in videos.values()), tuple(clips), tuple(public), left_out)
 
 
 def removals(workspace: Workspace) -> list[Removal]:
-    """What must not be used any more, by item."""
+    """What must not be used any more, by item.
+
+    Raises
+    ------
+    UsageError
+        If a line of the file cannot be understood: what it removes would be published.
+    """
     newest: dict[tuple[str, str], _Decision] = {}
-    for decision in overlays.read(workspace.removed_path, lambda data: _Decision(**data)):
+    for decision in overlays.read(workspace.removed_path, _decision, _not_ignored):
         newest[decision.video_id, decision.clip_id] = decision
     return [
         Removal(decision.video_id, decision.clip_id, decision.reason, decision.date)
@@ -133,16 +168,22 @@ def remove(
     Parameters
     ----------
     item : str
-        Id of a video or clip that the workspace knows, or its beginning.
+        Id of a video or clip that the workspace knows or that was in a release of it, or its beginning.
     date : str
         YYYY-MM-DD.
 
     Raises
     ------
     UsageError
-        If it is not known, or several begin so.
+        If it is not known, or several begin so; if there is no reason, or nothing to withdraw.
     """
-    known = {row["video_id"]: (row["video_id"], "") for row in _rows(workspace, "videos")}
+    if not withdrawn and not reason.strip():
+        raise UsageError("--why must say why: readers are told")
+    known = {}
+    for clip in _released(workspace):  # it may be gone from the list, and still be in a release
+        known[_video_of(clip)] = (_video_of(clip), "")
+        known[clip] = (_video_of(clip), clip)
+    known |= {row["video_id"]: (row["video_id"], "") for row in _rows(workspace, "videos")}
     known |= {row["clip_id"]: (row["video_id"], row["clip_id"]) for row in _rows(workspace, "clips")}
     found = [item] if item in known else [each for each in known if each.startswith(item)]
     # A video's id is the beginning of its clips': whoever names that much means the video.
@@ -154,6 +195,10 @@ def remove(
         )
         raise UsageError(f"{item!r} must name one video or clip; it names {told}")
     video_id, clip_id = known[found[0]]
+    now = removals(workspace)
+    if withdrawn and not any((each.video_id, each.clip_id) == (video_id, clip_id) for each in now):
+        listed = ", ".join(each.clip_id or each.video_id for each in now) or "nothing"
+        raise UsageError(f"{found[0]} was not removed, so that cannot be taken back; removed: {listed}")
     overlays.append(
         workspace.removed_path, [asdict(_Decision(video_id, clip_id, reason, date, by, withdrawn))]
     )
@@ -169,10 +214,8 @@ def splits(workspace: Workspace) -> dict[str, str]:
         If the file is damaged.
     """
     try:
-        known: dict[str, str] = json.loads(workspace.splits_path.read_text(encoding="utf-8"))["splits"]
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        known: dict[str, str] = dict(_memory(workspace)["splits"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{workspace.splits_path}, which says what was in which split, is damaged ({error}): bring it back from a "
             "backup, name an earlier release with --previous, or begin anew with --new-splits"
@@ -196,11 +239,46 @@ class _Decision:
     withdrawn: bool = False
 
 
+def _decision(data: dict[str, Any]) -> _Decision:
+    """Of a line; a newer d2midi may have written more into it."""
+    return _Decision(**{field.name: data[field.name] for field in fields(_Decision) if field.name in data})
+
+
+def _not_ignored(told: str) -> None:
+    raise UsageError(f"{told}: mend or delete it, since what it removes would be in the release")
+
+
+def _video_of(clip_id: str) -> str:
+    return clip_id.rpartition("_")[0]
+
+
+def _memory(workspace: Workspace) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(workspace.splits_path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"splits": {}, "earlier": []}
+    return found
+
+
+def _released(workspace: Workspace) -> set[str]:
+    """Clips that are in some release, as far as the workspace knows."""
+    try:
+        memory = _memory(workspace)
+        return {*memory["splits"], *memory.get("earlier", [])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
 def _remember(workspace: Workspace, known: Mapping[str, str]) -> None:
+    """Keep which split each clip has, and which clips had one before ``--new-splits``."""
     path = workspace.splits_path
     path.parent.mkdir(exist_ok=True)
+    data = {"splits": dict(sorted(known.items())), "earlier": sorted(_released(workspace) - known.keys())}
     partial = path.with_name(f".{path.name}")  # the workspace's lock is held: nobody else writes it
-    partial.write_text(json.dumps({"splits": dict(sorted(known.items()))}, indent=1), encoding="utf-8")
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(data, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(path)
 
 
@@ -219,14 +297,38 @@ def _clip(workspace: Workspace, take: TakeNode, row: Mapping[str, Any]) -> Clip:
 
 
 def _video(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a release says of a video: nothing about where its builder keeps it."""
-    local = row["extractor"] == "file"
+    """What a release says of a video: nothing about where its builder keeps it, or what they call the file."""
+    url = public_address(row["webpage_url"])
+    of_site = ("site_id", "title", "uploader", "channel", "upload_date")
     kept = (
-        "video_id", "site_id", "title", "uploader", "channel", "upload_date", "licence", "genre", "performer",
-        "music", "duration_s", "width", "height", "fps", "sha256",
-    )  # fmt: skip
+        "video_id",
+        "licence",
+        "genre",
+        "performer",
+        "music",
+        "duration_s",
+        "width",
+        "height",
+        "fps",
+        "sha256",
+    )
     return {
+        **{name: row[name] if url else "" for name in of_site},
         **{name: row[name] for name in kept},
-        "url": "" if local else row["webpage_url"],
-        "site": row["extractor"],
+        "url": url,
+        "site": row["extractor"] if url else "file",
     }
+
+
+def public_address(url: str) -> str:
+    """An address without a login; empty if it is none that others can reach."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        public = ipaddress.ip_address(host).is_global
+    except ValueError:
+        public = "." in host and not host.endswith((".local", ".lan", ".internal", ".localhost"))
+    if parts.scheme not in ("http", "https") or not public:
+        return ""
+    port = f":{parts.port}" if parts.port else ""
+    return parts._replace(netloc=f"[{host}]{port}" if ":" in host else f"{host}{port}").geturl()

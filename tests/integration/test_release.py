@@ -19,6 +19,7 @@ from d2midi_build.cli import main
 from d2midi_build.motion.keypoints import part_array, read_frames
 from d2midi_build.music.midi import to_midi_bytes
 from d2midi_build.pipeline import Summary
+from d2midi_build.release.workspace import public_address
 from d2midi_build.report.clips import notes_of
 from d2midi_build.workspace import Workspace
 
@@ -135,6 +136,103 @@ def test_a_removal_is_in_the_next_release_and_readers_of_the_old_one_can_follow_
     run("build", "-w", workspace, "--version", "1.0.2", "--out", tmp_path / "1.0.2")
     assert len(open_release(tmp_path / "1.0.2").videos) == 2
     assert "must name one" in run("remove", "file-", "--why", "x", "-w", workspace, code=2)
+
+
+def test_a_removal_is_told_whatever_became_of_splits_and_list(
+    workspace: Path, run: Run, tmp_path: Path, again: Build
+) -> None:
+    run("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "1.0.0")
+    first = open_release(tmp_path / "1.0.0").clips["clip_id"][0].as_py()
+    memory = Workspace(workspace).splits_path
+    before = memory.read_text()
+    run("build", "-w", workspace, "--version", "1.1.0", "--out", tmp_path / "1.1.0", "--new-splits")
+    sources = workspace / "sources.json"
+    listed = [each for each in json.loads(sources.read_text()) if "dance-1" not in each["url"]]
+    sources.write_text(json.dumps(listed))  # as if the list had been shortened
+    gone = next(
+        clip for clip in json.loads(before)["splits"] if clip not in clips_of(again_listed(workspace))
+    )
+    said = run("remove", gone, "--why", "takedown", "-w", workspace)
+    assert (said["clip_id"], said["video_id"]) == (gone, gone.rpartition("_")[0])
+    for version in ("1.2.0", "1.2.1"):
+        run("build", "-w", workspace, "--version", version, "--out", tmp_path / version, "--new-splits")
+        assert pq.read_table(tmp_path / version / "removed.parquet").column("clip_id").to_pylist() == [gone]
+    memory.unlink()
+    previous = ("--previous", tmp_path / "1.0.0")
+    run("build", "-w", workspace, "--version", "1.3.0", "--out", tmp_path / "1.3.0", *previous)
+    assert pq.read_table(tmp_path / "1.3.0" / "removed.parquet").column("clip_id").to_pylist() == [gone]
+    assert first in {gone, *clips_of(tmp_path / "1.3.0")}
+
+
+def again_listed(workspace: Path) -> Path:
+    """The workspace after its tables were made anew from its list."""
+    from d2midi_build.standing import refresh
+
+    refresh(Workspace(workspace))
+    return workspace
+
+
+def clips_of(folder: Path) -> list[str]:
+    """Ids of the clips of a workspace or a release."""
+    if (folder / "manifests").is_dir():
+        ids: list[str] = tables.read(folder / "manifests" / "clips.parquet").column("clip_id").to_pylist()
+        return ids
+    found: list[str] = open_release(folder).clips.column("clip_id").to_pylist()
+    return found
+
+
+def test_what_was_never_released_is_left_out_without_a_word_to_readers(
+    workspace: Path, run: Run, tmp_path: Path
+) -> None:
+    clip = clips_of(workspace)[0]
+    assert "readers are told" in run("remove", clip, "-w", workspace, code=2)
+    assert "was not removed" in run("remove", clip, "--withdraw", "-w", workspace, code=2)
+    run("remove", clip, "--why", "too dark", "-w", workspace)
+    run("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "1.0.0")
+    assert clip not in clips_of(tmp_path / "1.0.0")
+    assert len(pq.read_table(tmp_path / "1.0.0" / "removed.parquet")) == 0
+    removed = Workspace(workspace).removed_path
+    removed.write_text(removed.read_text() + '{"video_id": "x", "half')
+    said = run("build", "-w", workspace, "--version", "1.0.1", "--out", tmp_path / "1.0.1", code=2)
+    assert "removed.jsonl line 2 is damaged" in said
+
+
+def test_nothing_private_of_local_files_is_published(
+    workspace: Path, run: Run, dances: Path, tmp_path: Path
+) -> None:
+    recipe = workspace / "recipe.toml"
+    text = recipe.read_text().replace('demucs_folder = ""', 'demucs_folder = "/home/someone/secret"')
+    recipe.write_text(text)
+    run("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "1.0.0")
+    videos = open_release(tmp_path / "1.0.0").videos.to_pylist()
+    assert {(row["url"], row["title"], row["site_id"], row["site"]) for row in videos} == {
+        ("", "", "", "file")
+    }
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "1.0.0").rglob("*") if path.is_file())
+    assert b"dance-1" not in everything
+    assert b"someone" not in everything
+    assert str(dances).encode() not in everything
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("https://www.youtube.com/watch?v=abc", "https://www.youtube.com/watch?v=abc"),
+        ("https://me:secret@videos.example:8443/v/1", "https://videos.example:8443/v/1"),
+        ("http://127.0.0.1:5000/v.mp4", ""),
+        ("http://10.1.2.3/v.mp4", ""),
+        ("http://[::1]/v.mp4", ""),
+        ("http://[2606:4700::1111]/v.mp4", "http://[2606:4700::1111]/v.mp4"),
+        ("https://nas.lan/v.mp4", ""),
+        ("http://localhost/v.mp4", ""),
+        ("/home/someone/v.mp4", ""),
+        ("", ""),
+    ],
+)
+def test_addresses_are_published_without_logins_and_only_if_others_can_reach_them(
+    url: str, public: str
+) -> None:
+    assert public_address(url) == public
 
 
 def test_a_damaged_file_of_splits_stops_the_build(workspace: Path, run: Run, tmp_path: Path) -> None:

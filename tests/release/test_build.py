@@ -48,7 +48,7 @@ def built(made: Contents, tmp_path_factory: pytest.TempPathFactory) -> building.
 
 
 def sharded(**fields: Any) -> Any:
-    return making.recipe(**fields).with_field("release.shard_mb", 0.3)
+    return making.recipe(**fields).with_field("release.shard_mb", 0.51)
 
 
 def whole(folder: Path, table: str) -> pa.Table:
@@ -328,11 +328,12 @@ def test_sound_is_left_out_where_the_licence_or_the_recipe_forbids_it(tmp_path: 
 
 
 def test_a_gate_that_fails_names_its_offenders_and_nothing_is_visible(made: Contents, tmp_path: Path) -> None:
-    chosen = making.recipe(release_licences=("CC0*",))
-    with pytest.raises(ReleaseError, match=r"(?s)licence.*vid-000"):
+    chosen = making.recipe(release_least_body_share=1.0)
+    with pytest.raises(ReleaseError, match=r"(?s)coverage.*vid-000.*build again"):
         making.build_of(made, tmp_path / "release", chosen)
     assert not (tmp_path / "release").exists()
     built = making.build_of(made, tmp_path / "release", making.recipe(release_licences=("cc by*",)))
+    assert built.n_reused == sum(built.manifest["shards"].values())
     assert built.manifest["totals"]["clips"] == 9
     assert [path.name for path in tmp_path.iterdir()] == ["release"]
 
@@ -349,7 +350,7 @@ def test_a_release_that_is_there_is_never_changed(made: Contents, tmp_path: Path
     again = making.build_of(made, tmp_path / "release")
     assert again.existed
     assert again.manifest == first.manifest
-    with pytest.raises(UsageError, match=r"holds release 1\.0\.0 with other contents"):
+    with pytest.raises(UsageError, match=r"holds release 1\.0\.0 made of other contents"):
         making.build_of(with_clip(made, 0, genre="tango"), tmp_path / "release")
     assert times == {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")}
     (tmp_path / "mine").mkdir()
@@ -359,7 +360,82 @@ def test_a_release_that_is_there_is_never_changed(made: Contents, tmp_path: Path
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
-@pytest.mark.parametrize("version", ["1", "1.0", "v1.0.0", "1.0.0 "])
+def test_a_place_that_cannot_be_moved_to_is_refused_at_once(made: Contents, tmp_path: Path) -> None:
+    for out in (Path("/"), Path(), Path("/proc")):
+        with pytest.raises(UsageError, match="must be a folder of its own"):
+            making.build_of(made, out)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    (tmp_path / "dangling").symlink_to(tmp_path / "later")
+    for name, real in (("link", "empty"), ("dangling", "later")):
+        assert making.build_of(made, tmp_path / name).folder == tmp_path / real
+        assert (tmp_path / name / SUMS).exists()
+
+
+def test_a_release_that_lost_a_file_is_not_taken_for_whole(made: Contents, tmp_path: Path) -> None:
+    folder = making.build_of(made, tmp_path / "release").folder
+    next((folder / "data/notes").iterdir()).unlink()
+    with pytest.raises(UsageError, match="missing or damaged: delete the folder"):
+        making.build_of(made, tmp_path / "release")
+
+
+def test_files_are_copied_where_links_cannot_be_made(
+    made: Contents, built: building.Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    again = making.build_of(made, tmp_path / "release", sharded())
+    assert (again.folder / SUMS).read_text() == (built.folder / SUMS).read_text()
+
+
+def test_a_disk_that_fills_up_is_told_and_what_is_done_is_kept(
+    made: Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(ReleaseError, match="No space left on device"):
+        patched.setattr(tables, "write", full)
+        making.build_of(made, tmp_path / "release", sharded())
+    assert making.build_of(made, tmp_path / "release", sharded()).n_reused > 1
+
+
+def test_splits_are_decided_before_the_release_is_visible(made: Contents, tmp_path: Path) -> None:
+    seen: list[bool] = []
+    building.build(
+        made, tmp_path / "release", "1.0.0", "small", making.recipe(), before={}, workers=1,
+        decided=lambda split_of: seen.append((tmp_path / "release").exists()),
+    )  # fmt: skip
+    assert seen == [False]
+
+
+def test_a_licence_that_the_recipe_does_not_allow_is_told_before_any_work(
+    made: Contents, tmp_path: Path
+) -> None:
+    with pytest.raises(ReleaseError, match=r"(?s)do not allow the licence of 9 videos.*vid-008: CC BY 4\.0"):
+        making.build_of(made, tmp_path / "release", making.recipe(release_licences=("CC0*",)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_card_says_what_the_recipe_has_to_say(made: Contents, tmp_path: Path) -> None:
+    said = {
+        "about": "Dances of a village.",
+        "contact": "mail@village.example",
+        "licence": "cc-by-4.0",
+        "citation": "X 2026",
+    }
+    chosen = making.recipe(**{f"release_{name}": text for name, text in said.items()})
+    odd = with_clip(made, 0, genre="a|b\n# c")
+    card = (making.build_of(odd, tmp_path / "release", chosen).folder / "README.md").read_text()
+    assert card.startswith('---\nlicense: "cc-by-4.0"\npretty_name: ')
+    assert all(text in card for text in said.values())
+    assert "| a\\|b # c | 1 |" in card
+    assert "| audio | 9 |" in card
+
+
+@pytest.mark.parametrize("version", ["01.0.0", "1", "1.0", "v1.0.0", "1.0.0 "])
 def test_a_version_must_be_semantic(made: Contents, tmp_path: Path, version: str) -> None:
     with pytest.raises(UsageError, match="semantic version"):
         building.build(made, tmp_path / "r", version, "small", making.recipe(), before={}, workers=1)
@@ -387,7 +463,9 @@ def test_shards_of_other_contents_are_not_used(
         patched.setattr(building, "assemble", lambda *_: 1 / 0)
         making.build_of(made, tmp_path / "release", sharded())
     again = making.build_of(with_clip(made, 0, genre="tango"), tmp_path / "release", sharded())
-    assert again.n_reused == 0
+    assert again.n_reused == sum(again.manifest["shards"].values()) - 1, (
+        "all but the one with the changed clip"
+    )
 
 
 _BUILD = """
@@ -396,7 +474,7 @@ from pathlib import Path
 from tests.release import making
 made = making.contents(Path(sys.argv[1]) / "made", 9)
 print("begins", flush=True)
-making.build_of(made, Path(sys.argv[1]) / "release", making.recipe().with_field("release.shard_mb", 0.3), workers=2)
+making.build_of(made, Path(sys.argv[1]) / "release", making.recipe().with_field("release.shard_mb", 0.51), workers=2)
 """
 
 

@@ -28,7 +28,7 @@ POLICY = Policy(licences=("cc*",), audio_licences=("CC0*", "CC BY*"), least_body
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release of eight clips, its train of three shards, the first of two clips; no test changes it."""
-    return making.release(tmp_path_factory.mktemp("gates"), 8, making.recipe(release_shard_mb=0.7))
+    return making.release(tmp_path_factory.mktemp("gates"), 8, making.recipe(release_shard_mb=1.18))
 
 
 @pytest.fixture

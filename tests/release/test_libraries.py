@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from d2midi_build.motion.keypoints import PARTS
 from d2midi_build.motion.skeleton import BODY_NAMES
-from d2midi_build.release.format import MISSING, SCALES, SPLITS, TABLES
+from d2midi_build.release.format import MISSING, SPLITS, TABLES
 from tests.release import making
 
 LEFT_WRIST = BODY_NAMES.index("left_wrist")
@@ -22,7 +23,7 @@ LEFT_WRIST = BODY_NAMES.index("left_wrist")
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight clips, those of train in three shards."""
-    return making.release(tmp_path_factory.mktemp("libraries"), 8, making.recipe(release_shard_mb=0.7))
+    return making.release(tmp_path_factory.mktemp("libraries"), 8, making.recipe(release_shard_mb=1.18))
 
 
 def rows(release: Path, table: str, split: str) -> pa.Table:
@@ -104,7 +105,7 @@ def test_polars_computes_with_a_joint_of_the_frames_it_filters(release: Path) ->
     lifted = (
         polars.scan_parquet(release / "data/frames/train-*.parquet")
         .filter(polars.col("present_body") & (polars.col("clip_id") == "vid-002_00000000"))
-        .select("frame", y=polars.col("body_image").arr.get(3 * LEFT_WRIST + 1) * SCALES["body_image"])
+        .select("frame", y=polars.col("body_image").arr.get(3 * LEFT_WRIST + 1) * PARTS["body_image"].scale)
         .collect()
     )
     table = rows(release, "frames", "train")

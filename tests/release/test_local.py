@@ -48,6 +48,9 @@ class Server:
     def __init__(self, folder: Path) -> None:
         asked: list[str] = []
         self.asked = asked
+        self.sums: tuple[int, bytes, int] | None = None
+        """Another answer to who asks for SHA256SUMS: status, body, and the length that is announced."""
+        server = self
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             def __init__(self, *args: Any) -> None:
@@ -55,7 +58,14 @@ class Server:
 
             def do_GET(self) -> None:
                 asked.append(self.path)
-                super().do_GET()
+                if server.sums is None or not self.path.endswith(layout.SUMS):
+                    super().do_GET()
+                    return
+                status, body, length = server.sums
+                self.send_response(status)
+                self.send_header("Content-Length", str(length))
+                self.end_headers()
+                self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -130,11 +140,10 @@ def test_only_what_is_needed_is_fetched_and_only_once(server: Server) -> None:
     assert server.asked == [f"/{layout.SUMS}"]
 
 
-def test_frames_that_were_fetched_are_kept_converted_alone(server: Server, cache: Path) -> None:
+def test_frames_that_were_fetched_are_kept_and_converted(server: Server, cache: Path) -> None:
     release = open_release(server.url).filter(split="test")
     assert np.isfinite(release[0].keypoints).any()
     kept = cache / release.digest
-    assert not list((kept / "data").rglob("frames/*.parquet"))
     assert (kept / "mapped" / "frames" / "test-00000" / "face.npy").exists()
     as_parquet = open_release(server.url, memory_map=False).filter(split="test")
     assert np.array_equal(as_parquet[0].keypoints, release[0].keypoints, equal_nan=True)
@@ -304,3 +313,54 @@ def test_a_damaged_conversion_is_told_with_what_to_delete(folder: Path, cache: P
         file.write_bytes(b"nothing of the kind")
     with pytest.raises(D2midiError, match=r"rows\.npy is damaged.*delete the folder"):
         _ = open_release(folder)[0].notes
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "length"),
+    [
+        (200, b"<html>Log in to the hotel's network</html>", 42),
+        (200, b"", 0),
+        (200, b"half", 4000),
+        (503, b"later", 5),
+    ],
+)
+def test_an_answer_that_is_no_release_does_not_cost_what_is_there(
+    server: Server, caplog: pytest.LogCaptureFixture, status: int, body: bytes, length: int
+) -> None:
+    before = open_release(server.url)
+    assert before[0].keypoints.size
+    server.sums = (status, body, length)
+    for _ in range(2):
+        assert open_release(server.url).digest == before.digest
+    assert "Going on with what was fetched" in caplog.text
+
+
+def test_a_release_that_was_withdrawn_is_not_read_from_the_cache(server: Server) -> None:
+    open_release(server.url)
+    server.sums = (410, b"removed on request of the dancer", 32)
+    with pytest.raises(UsageError, match="is not there"):
+        open_release(server.url)
+
+
+def test_a_damaged_file_is_not_converted_into_the_cache_of_the_whole_release(
+    folder: Path, copy: Path
+) -> None:
+    path = copy / layout.table_file("frames", "test")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(SchemaError, match=r"test-00000\.parquet is not what SHA256SUMS says"):
+        open_release(copy, memory_map=True)
+    assert same(open_release(folder), open_release(folder, memory_map=False))
+
+
+def test_an_address_book_that_was_torn_is_not_relied_on(server: Server, cache: Path) -> None:
+    before = open_release(server.url)
+    for path in (cache / "addresses").glob("*.json"):
+        path.write_text('{"url": "ht')
+    assert open_release(server.url).digest == before.digest
+    for path in (cache / "addresses").glob("*.json"):
+        path.write_text("")
+    server.stop()
+    with pytest.raises(UsageError, match="cannot be fetched"):
+        open_release(server.url)

@@ -20,7 +20,7 @@ import pytest
 import soundfile
 
 from d2midi_build import tables
-from d2midi_build.errors import SchemaError, UsageError
+from d2midi_build.errors import ReleaseError, SchemaError, UsageError
 from d2midi_build.motion.keypoints import PARTS, write_frames
 from d2midi_build.music.instruments import INSTRUMENTS
 from d2midi_build.music.notes import Notes
@@ -65,7 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips[SILENT] = replace(clips[SILENT], row={**clips[SILENT].row, "licence": "all rights reserved"})
     _take_bodies_away(clips[BODILESS])
     _write_notes(clips[EDGES])
-    chosen = making.recipe(release_shard_mb=0.6, release_least_body_share=0.0)
+    chosen = making.recipe(release_shard_mb=1.02, release_least_body_share=0.0)
     built = making.build_of(Contents(tuple(videos), tuple(clips)), made / "release", chosen)
     return built.folder
 
@@ -431,12 +431,12 @@ def write_removed(path: Path, *rows: tuple[str, str]) -> Path:
 
 def test_what_a_release_says_is_removed_is_in_no_view(copy: Path) -> None:
     before = open_release(copy)
-    assert before.n_removed == 0
+    assert before.removed.windows == 0
     write_removed(copy / layout.REMOVED, ("vid-002", ""), ("vid-006", clip_id(6)))
     release = open_release(copy)
     gone = {clip_id(2), clip_id(6)}
     assert not gone & {window.clip_id for window in release}
-    assert release.n_removed == len(before.filter(clip=sorted(gone))) == len(before) - len(release) > 0
+    assert release.removed.windows == len(before.filter(clip=sorted(gone))) == len(before) - len(release) > 0
     assert (release.removed.videos, release.removed.clips) == (1, 2)
     for view in (release, release.filter(genre="ballet")):
         assert not gone & set(view.clips.column("clip_id").to_pylist())
@@ -507,10 +507,10 @@ def test_what_is_no_release_is_refused_with_a_reason(copy: Path, tmp_path: Path)
     manifest = copy / "manifest.json"
     text = manifest.read_text()
     manifest.write_text(text.replace(f'"format": "{layout.FORMAT}"', '"format": "2.0"'))
-    with pytest.raises(SchemaError, match=r"has format 2\.0; this d2midi reads 1\.x"):
+    with pytest.raises(ReleaseError, match=r"has format 2\.0, this d2midi reads 1\.x"):
         open_release(copy)
     manifest.write_text(text[:50])
-    with pytest.raises(SchemaError, match="is no manifest of a release"):
+    with pytest.raises(ReleaseError, match="is damaged"):
         open_release(copy)
     manifest.write_text(text)
     (copy / layout.table_file("clips", "train")).unlink()

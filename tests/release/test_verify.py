@@ -26,7 +26,7 @@ from tests.release.faults import FAULTS, cell, edit, seal, sums
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release of eight clips; no test changes it for longer than it runs."""
-    chosen = making.recipe(release_shard_mb=0.7).with_field("release.licences", ("CC*",))
+    chosen = making.recipe(release_shard_mb=1.18).with_field("release.licences", ("CC*",))
     return making.release(tmp_path_factory.mktemp("verify"), 8, chosen)
 
 
