@@ -13,6 +13,7 @@ from d2midi_build.cli import (
     build,
     demo,
     doctor,
+    evaluate,
     export,
     gc,
     models,
@@ -47,6 +48,7 @@ app.add_typer(screen.app, name="screen", rich_help_panel=_MAIN)
 app.command("preview", rich_help_panel=_MAIN)(preview.preview)
 app.command("export", rich_help_panel=_MAIN)(export.export)
 app.add_typer(release.app, name="release", rich_help_panel=_MAIN)
+app.command("evaluate", rich_help_panel=_MAIN)(evaluate.evaluate)
 app.add_typer(recipe.app, name="recipe", rich_help_panel=_MAIN)
 app.add_typer(sources.app, name="sources", rich_help_panel=_MAIN)
 for _name, _command in stages.COMMANDS.items():

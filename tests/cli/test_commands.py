@@ -76,7 +76,7 @@ def test_the_commands() -> None:
         "crawl", "filter", "resample", "separate", "transcribe", "keypoints", "beats", "window",
         "retry", "validate", "gc", "doctor", "models", "models train-embedded",
         "screen", "screen list", "screen decide", "screen calibrate",
-        "release", "release build", "release verify", "release show", "release remove",
+        "release", "release build", "release verify", "release show", "release remove", "evaluate",
     }  # fmt: skip
 
 
@@ -155,7 +155,9 @@ WRONG: list[tuple[str, tuple[str, ...]]] = [
     *((f"release {name} folder", ("folder is no release", "manifest.json")) for name in ("show", "verify")),
     *((f"release {name} none", ("none is no release", "manifest.json")) for name in ("show", "verify")),
     ("release remove x --why takedown -w none", ("none is no workspace", "d2midi build")),
-    ("release remove x", ("--why",)),
+    ("release remove", ("Missing argument",)),
+    ("evaluate none", ("none is no folder", "release")),
+    ("evaluate folder", ("folder is no release", "manifest.json")),
     ("recipe init none/recipe.toml", ("no folder none", "make it first")),
     ("recipe init folder", ("folder is a folder", "name a file")),
     ("recipe init typo.toml", ("typo.toml exists", "--force")),
