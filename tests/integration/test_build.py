@@ -165,6 +165,7 @@ _OTHER_VALUE: dict[str, Any] = {
     "crawl.format": "b", "separate.method": "hpss", "transcribe.audio": "clip", "transcribe.transcriber": "basic-pitch",
     "transcribe.vocals": "drop", "window.frames": 61,
     "filter.silent_below_db": -60.0, "separate.demucs_model": "other", "separate.demucs_folder": "/x",
+    "release.audio": "none", "release.split": "whole", "release.keep_apart": ("video",),
 }  # fmt: skip
 
 
@@ -176,6 +177,8 @@ def _other(recipe: Recipe, name: str) -> Any:
         return not value
     if isinstance(value, int | float):
         return value + 1 if isinstance(value, int) else value * 0.9
+    if name.startswith("release."):
+        return "other" if isinstance(value, str) else ("other",)
     return None
 
 
