@@ -8,6 +8,7 @@
     │       └── WorkspaceLocked    another run holds it
     ├── SchemaError                a table does not match its schema in schemas/
     ├── ReleaseError               a release does not pass its gates, or cannot be written or read
+    ├── TrainingError              training cannot go on: a loss is no number, a checkpoint cannot be read
     └── ItemError                  one item cannot be processed; the run goes on
         ├── TransientError         trying again later may help (network, rate limit, full disk)
         ├── PermanentError         trying again will not help (removed, corrupt, no such stream)
@@ -54,6 +55,10 @@ class SchemaError(D2midiError):
 
 class ReleaseError(D2midiError):
     """A release does not pass its gates, or cannot be written or read."""
+
+
+class TrainingError(D2midiError):
+    """Training cannot go on: a loss or a gradient is no number, or a checkpoint cannot be read."""
 
 
 class ItemError(D2midiError):
