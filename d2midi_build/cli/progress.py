@@ -25,35 +25,32 @@ def listener(*, quiet: bool) -> Iterator[Listener]:
     if quiet:
         yield Silent()
     elif console.is_terminal:
-        with Progress(
-            TextColumn("{task.description:<10}"),
-            BarColumn(),
-            _Done(),
-            _Rate(),
-            TimeRemainingColumn(),
-            console=console,
-        ) as progress:
+        with _progress(console) as progress:
             yield _Bars(progress)
     else:
         yield _Lines(console)
 
 
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        _Done(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
 @contextmanager
-def counted(what: str, unit: str, *, quiet: bool) -> Iterator[Callable[[float, float], None] | None]:
-    """Progress of one thing: a function that takes how much is done, and of how much; None if nobody wants it."""
+def counted(what: str, unit: str, *, quiet: bool) -> Iterator[Callable[[float, float], None]]:
+    """Progress of one thing: a function that takes how much is done, and of how much."""
     console = Console(stderr=True)
     if quiet:
-        yield None
+        yield lambda done, total: None
         return
     if console.is_terminal:
-        with Progress(
-            TextColumn("{task.description:<10}"),
-            BarColumn(),
-            _Done(),
-            _Rate(),
-            TimeRemainingColumn(),
-            console=console,
-        ) as progress:
+        with _progress(console) as progress:
             task = progress.add_task(what, unit=unit)
             yield lambda done, total: progress.update(task, total=total, completed=done)
         return

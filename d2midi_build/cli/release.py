@@ -137,8 +137,7 @@ def verify(
     from d2midi_build.release.verify import verify as verified
 
     with counted("verify", "%", quiet=quiet or as_json) as progress:
-        report = None if progress is None else lambda share: progress(100 * share, 100)
-        found = verified(folder, report=report)
+        found = verified(folder, report=lambda share: progress(100 * share, 100))
     if as_json:
         typer.echo(json.dumps(found.data()))
     else:

@@ -33,8 +33,8 @@ _CHANNELS: Final = {
     for place, instrument in enumerate(INSTRUMENTS)
 }
 
-# What mido raises on damaged bytes: its own checks, its struct and text decoding, its tables.
-_DAMAGE: Final = (
+# mido's own checks, its struct and text decoding, its tables.
+DAMAGE: Final = (
     OSError,
     EOFError,
     ValueError,
@@ -45,6 +45,7 @@ _DAMAGE: Final = (
     struct.error,
     mido.KeySignatureError,
 )
+"""What reading a damaged file with mido can raise."""
 
 
 def to_midi_bytes(notes: Notes) -> bytes:
@@ -141,7 +142,7 @@ def read_midi(path: Path, origin: str = "midi") -> Notes:
     data = path.read_bytes()
     try:
         file = mido.MidiFile(file=io.BytesIO(data))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise PermanentError(
             f"{path.name} cannot be read as a MIDI file ({len(data)} bytes). Replace or remove it.",
             f"{type(error).__name__}: {error}",

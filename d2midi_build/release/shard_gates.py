@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,18 +38,6 @@ _GROUPS_AT_ONCE: Final = 20
 
 _PIECE: Final = 1 << 18
 """Samples of sound that are in memory together."""
-
-# What mido raises on damaged bytes (see music.midi).
-_NOT_MIDI: Final = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    struct.error,
-)
 
 _INSTRUMENTS: Final = tuple(sorted(instrument.name for instrument in INSTRUMENTS))
 _KINDS: Final = ("kinematic", "musical")
@@ -431,9 +418,11 @@ def _starts(data: bytes) -> IntArray | str:
     """Instrument, pitch and tick of each note-on as one number, sorted; or what is wrong with the file."""
     import mido
 
+    from d2midi_build.music.midi import DAMAGE
+
     try:
         file = mido.MidiFile(file=io.BytesIO(data))
-    except (*_NOT_MIDI, mido.KeySignatureError) as error:
+    except DAMAGE as error:
         return f"the MIDI file cannot be read ({str(error) or type(error).__name__})"
     if file.ticks_per_beat != clock.TICKS_PER_QUARTER:
         return f"{file.ticks_per_beat} ticks per quarter, not {clock.TICKS_PER_QUARTER}"

@@ -266,8 +266,13 @@ def _notes(clip: Mapping[str, Any], notes: pa.Table) -> pa.Table:
 
 
 def _midi(clip: Mapping[str, Any], notes: pa.Table) -> pa.Table:
-    everything = Notes.from_table(notes)
-    files = [to_midi_bytes(everything.where(_layer(notes, layer)).as_dataset()) for layer in sorted(LAYERS)]
+    everything, made = Notes.from_table(notes), dict[bytes, bytes]()
+    files = []
+    for layer in sorted(LAYERS):
+        mask = _layer(notes, layer)
+        if mask.tobytes() not in made:  # layers are equal until people correct notes
+            made[mask.tobytes()] = to_midi_bytes(everything.where(mask).as_dataset())
+        files.append(made[mask.tobytes()])
     return pa.table(
         {"clip_id": [clip["clip_id"]] * len(LAYERS), "layer": sorted(LAYERS), "midi": files},
         schema=schema("midi").arrow(),
