@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,9 +19,10 @@ from d2midi_build.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from d2midi_build.release.build import Built
+    from d2midi_build.release.checking import Check
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -77,6 +79,14 @@ def build(
             help="Forget earlier splits. Who trained on an earlier release may have seen what is test in this one.",
         ),
     ] = False,
+    gate: Annotated[
+        bool,
+        typer.Option(
+            "--gate",
+            help="Check pairing with small models that are trained on it (d2midi gate, minutes); the result goes on "
+            "the card; needs the extra train.",
+        ),
+    ] = False,
     workers: WorkersOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
@@ -90,13 +100,13 @@ def build(
     """
     import os
 
-    from d2midi_build.cli.progress import counted
     from d2midi_build.cli.running import stoppable
     from d2midi_build.recipe import Recipe
     from d2midi_build.release.workspace import build_from, splits_of
     from d2midi_build.workspace import Workspace
 
-    with stoppable(), counted("release", "frames", quiet=quiet or as_json) as progress:
+    with stoppable(), ExitStack() as bars:
+        progress = _in_turn(bars, quiet=quiet or as_json)
         built = build_from(
             Workspace.open(workspace),
             out,
@@ -105,7 +115,8 @@ def build(
             before=splits_of(previous) if previous else None,
             new_splits=new_splits,
             workers=workers or len(os.sched_getaffinity(0)),
-            progress=progress,
+            progress=lambda done, total: progress("release", done, total),
+            check=_check(progress) if gate else None,
         )
     if as_json:
         typer.echo(json.dumps(_built_data(built)))
@@ -238,11 +249,46 @@ def remove(
     )
 
 
+def _in_turn(bars: ExitStack, *, quiet: bool) -> Callable[[str, float, float], None]:
+    """Progress of one thing after the other, each shown until the next begins."""
+    from d2midi_build.cli.progress import counted
+
+    shown, show = "", None
+
+    def progress(what: str, done: float, total: float) -> None:
+        nonlocal shown, show
+        if what != shown or show is None:
+            bars.close()
+            unit = "frames" if what == "release" else "steps"
+            shown, show = what, bars.enter_context(counted(what, unit, quiet=quiet))
+        show(done, total)
+
+    return progress
+
+
+def _check(progress: Callable[[str, float, float], None]) -> Check:
+    """The check of pairing; that it cannot be made is told before anything is built."""
+    from functools import partial
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    from d2midi_build.errors import UsageError
+
+    if find_spec("torch") is None:
+        raise UsageError(
+            "--gate trains small models, which needs the extra `train` (torch is missing): uv sync --extra train. "
+            "Without --gate the release is made, and its card says that pairing was not checked"
+        )
+    gate_check = import_module("d2midi_build.train.gate.run").check
+    return partial(gate_check, progress=progress)
+
+
 def _built_data(built: Built) -> dict[str, Any]:
     return {
         "folder": str(built.folder),
         "version": built.manifest["version"],
         "existed": built.existed,
+        "gate": (built.manifest.get("gate") or {}).get("verdict"),
         "shards_reused": built.n_reused,
         "splits_kept": built.n_kept,
         "splits": built.manifest["splits"],
@@ -274,8 +320,16 @@ def _print(manifest: Mapping[str, Any]) -> None:
         f"d2midi {manifest['made_by']['d2midi']}, pyarrow {manifest['made_by']['pyarrow']}"
     )
     Console().print(table)
+    typer.echo(_gate_line(manifest.get("gate")))
     for reason, count in manifest["left_out"].items():
         typer.echo(f"left out: {count} clips: {reason}")
     empty = [split for split in SPLITS if split not in manifest["splits"]]
     if empty:
         typer.echo(f"No clips in {' and '.join(empty)}: docs/releases.md says how splits come about.")
+
+
+def _gate_line(gate: Mapping[str, Any] | None) -> str:
+    if gate is None:
+        return "pairing not checked"
+    meaning = "a preview, too little is in it to tell; see gate.html" if gate["preview"] else "see gate.html"
+    return f"pairing checked: {gate['verdict']} ({meaning})"

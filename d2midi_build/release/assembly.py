@@ -1,4 +1,7 @@
-"""Putting a release together from its shards: whole tables, manifest, schema, card, checksums."""
+"""Putting a release together from its shards: whole tables, schema, vocabulary, and what it says of itself.
+
+The latter, manifest, card and checksums, is written again when a check has looked at the release.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import importlib.metadata
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +21,30 @@ from d2midi_build.digests import sha256_file
 from d2midi_build.recipe import Recipe
 from d2midi_build.release import card, shards
 from d2midi_build.release import format as layout
+from d2midi_build.release.checking import Checked
 from d2midi_build.release.contents import Contents
 from d2midi_build.release.planning import Shard, has_audio
 from d2midi_build.workspace import link_or_copy
 
 VERSION: Final = importlib.metadata.version("d2midi")
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A release whose files are all there, but for what `tell` writes.
+
+    Attributes
+    ----------
+    folder : Path
+    manifest : dict
+        What ``manifest.json`` says, apart from what a check found.
+    whole : dict
+        Tables ``clips``, ``videos`` and ``windows`` by split.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    whole: Mapping[str, Mapping[str, pa.Table]]
 
 
 def assemble(
@@ -31,8 +54,8 @@ def assemble(
     contents: Contents,
     recipe: Recipe,
     plan: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Put a release together from its shards; what its manifest says."""
+) -> Assembled:
+    """Put a release together from its shards."""
     files: dict[str, dict[str, Any]] = {}
     found: list[dict[str, Any]] = []
     for shard in planned:
@@ -75,13 +98,20 @@ def assemble(
         "files": files,
     }
     described = layout.description(shards.merged(facts["quantisation"] for facts in found))
-    for file, text in (
-        (layout.MANIFEST, layout.to_json(manifest)),
-        (layout.SCHEMA, layout.to_json(described)),
-        (layout.CARD, card.card(manifest, whole)),
-    ):
-        (folder / file).write_text(text, encoding="utf-8")
-    _write_sums(folder, files)
+    (folder / layout.SCHEMA).write_text(layout.to_json(described), encoding="utf-8")
+    (folder / layout.VOCABULARY).write_bytes(layout.vocabulary())
+    return Assembled(folder, manifest, whole)
+
+
+def tell(assembled: Assembled, checked: Checked | None = None) -> dict[str, Any]:
+    """Write what a release says of itself, with what a check found if there was one; what its manifest says."""
+    folder = assembled.folder
+    manifest = {**assembled.manifest, "gate": None if checked is None else checked.data()}
+    if checked is not None:
+        checked.write(folder)
+    (folder / layout.MANIFEST).write_text(layout.to_json(manifest), encoding="utf-8")
+    (folder / layout.CARD).write_text(card.card(manifest, assembled.whole), encoding="utf-8")
+    _write_sums(folder, manifest["files"])
     return manifest
 
 
@@ -146,7 +176,8 @@ def _described(path: Path, rows: int) -> dict[str, Any]:
 
 def _write_sums(folder: Path, known: Mapping[str, Mapping[str, Any]]) -> None:
     """The digests of all files, in the format of ``sha256sum``; big files were read when they were written."""
-    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    names = sorted(there - {layout.SUMS})
     lines = [
         f"{known[name]['sha256'] if name in known else sha256_file(folder / name)}  {name}\n"
         for name in names

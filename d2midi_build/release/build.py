@@ -21,7 +21,8 @@ from d2midi_build.engine.local import LocalEngine
 from d2midi_build.errors import ReleaseError, UsageError
 from d2midi_build.recipe import Recipe
 from d2midi_build.release import shards
-from d2midi_build.release.assembly import VERSION, assemble
+from d2midi_build.release.assembly import VERSION, Assembled, assemble, tell
+from d2midi_build.release.checking import Check, forget_refusal, refuse
 from d2midi_build.release.contents import FILES, Contents
 from d2midi_build.release.format import FORMAT
 from d2midi_build.release.gates import Gate, Policy, gates
@@ -37,7 +38,7 @@ from d2midi_build.release.planning import (
 from d2midi_build.release.staging import existing, keep_shards, place, put_in_place, staged, sync
 from d2midi_build.workspace import sync_path
 
-_BUILDER: Final = [1, FORMAT, pa.__version__, VERSION]
+_BUILDER: Final = [2, FORMAT, pa.__version__, VERSION]
 """What else the bytes depend on; the number is raised whenever the same contents would give others."""
 
 _SEMANTIC: Final = re.compile(
@@ -88,6 +89,7 @@ def build(
     before: Mapping[str, str],
     workers: int,
     progress: Progress | None = None,
+    check: Check | None = None,
     decided: Callable[[Mapping[str, str]], None] = lambda split_of: None,
 ) -> Built:
     """Build a release; go on where an earlier build of the same was stopped.
@@ -108,15 +110,21 @@ def build(
     workers : int
         Processes; they do not change a byte.
     progress : callable, optional
+    check : callable, optional
+        Looks at the whole release when all gates have passed; what it finds goes into the release, or forbids it. It
+        is not part of what the release is made of: where the very release is already, with what a check found, no
+        check is made again.
     decided : callable, optional
         Is given the split of each clip, when all gates have passed and before the release is visible.
 
     Raises
     ------
     UsageError
-        If ``out`` is something else, cannot be written, or is being built by somebody else.
+        If ``out`` is something else, cannot be written, or is being built by somebody else; if it is this release,
+        but a check is asked for and none was made.
     ReleaseError
-        If a gate finds something; it names the gates and their offenders. Nothing is visible then.
+        If a gate finds something; it names the gates and their offenders. If the check does; it names the reasons, and
+        the report lies in ``<out>.gate``. Nothing else is visible then.
     """
     if not _SEMANTIC.fullmatch(version):
         raise UsageError(
@@ -140,6 +148,11 @@ def build(
     n_kept = len(before.keys() & chosen.split_of.keys())
 
     def as_it_is(manifest: Mapping[str, Any]) -> Built:
+        if check is not None and manifest.get("gate") is None:
+            raise UsageError(
+                f"{out} is this release, made without --gate, and a release is never changed: `d2midi gate {out}` "
+                "checks it and writes a report of its own. To have the result on the card, choose another --out"
+            )
         decided(chosen.split_of)
         return Built(out, manifest, chosen.split_of, chosen.left_out, n_kept, existed=True)
 
@@ -150,11 +163,15 @@ def build(
             if (there := existing(out, digest, version)) is not None:  # another process was first
                 return as_it_is(there)
             made, reused = _make_shards(planned, staging, recipe, workers, progress)
-            folder = staging / "release"
-            manifest = assemble(folder, made, planned, contents, recipe, plan | {"digest": digest})
-            failed = [gate for gate in gates(folder, policy(recipe)) if not gate.passed]
+            assembled = assemble(
+                staging / "release", made, planned, contents, recipe, plan | {"digest": digest}
+            )
+            manifest = tell(assembled)
+            failed = [gate for gate in gates(assembled.folder, policy(recipe)) if not gate.passed]
             if failed:
                 raise ReleaseError(_told(failed))
+            if check is not None:
+                manifest = _checked(check, assembled, out)
             decided(chosen.split_of)
             put_in_place(staging, out)
     except OSError as error:
@@ -163,6 +180,15 @@ def build(
             "once this is mended"
         ) from error
     return Built(out, manifest, chosen.split_of, chosen.left_out, n_kept, reused)
+
+
+def _checked(check: Check, assembled: Assembled, out: Path) -> dict[str, Any]:
+    """Have a release checked and what was found put into it; what its manifest says then."""
+    checked = check(assembled.folder)
+    if not checked.released:
+        raise refuse(checked, out)
+    forget_refusal(out)
+    return tell(assembled, checked)
 
 
 def policy(recipe: Recipe) -> Policy:

@@ -37,6 +37,8 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         f"{manifest['made_by']['d2midi']} after the recipe of the Dance2MIDI paper ([arXiv:2301.09080]"
         "(https://arxiv.org/abs/2301.09080)). The videos are not in it.",
         "",
+        *_gate(manifest["gate"]),
+        "",
         "| | videos | clips | windows | hours as windows | unique hours | notes |",
         "|---|---|---|---|---|---|---|",
         *(_row(split, manifest["splits"][split]) for split in layout.SPLITS if split in manifest["splits"]),
@@ -93,6 +95,7 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         "how likely each is right. Use layer `heard` to judge music against dance, `final` to train on.",
         f"- **Keypoints** are MediaPipe's, not smoothed; `body_world` is in metres from the hips. A part that was not "
         f"found holds {layout.MISSING} in all its elements, and its `present_` column is false.",
+        "- **vocabulary.json** names the ids of d2midi's tokens of music, for models that write or read them.",
         "- **removed.parquet** names what must not be used any more. The reader leaves it out by itself; whoever reads "
         "the tables directly must do so.",
         "- Dancers can be recognised by how they move. Do not use this to find out who somebody is.",
@@ -101,6 +104,27 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         *(["## Citation", "", "```", said["citation"], "```", ""] if said["citation"] else []),
     ]
     return "\n".join(lines)
+
+
+def _gate(gate: Mapping[str, Any] | None) -> list[str]:
+    """Whether somebody checked that dances and music belong together, for who never heard of that."""
+    if gate is None:
+        return [
+            "Whether dances and music belong together was not checked with trained models (`d2midi gate` does that)."
+        ]
+    if not gate["preview"]:
+        return [
+            "**Checked.** Small models that were trained on it find the beats of the music in the dance of videos that "
+            "they have not seen, and do not with pairs that were made wrong on purpose: dances and music belong "
+            "together, and start together, as far as a check by machine can tell. `gate.html` shows what was found."
+        ]
+    return [
+        "**Preview.** It was to be checked whether dances and music belong together and start together: small models "
+        "are trained on some videos and asked about others. What is in this release, or what was run, is not enough "
+        "to tell. Use it to try things out; do not rest results on it. `gate.html` shows what was found. What lacked:",
+        "",
+        *(f"- {' '.join(reason.split())}" for reason in gate["why"]),
+    ]
 
 
 def _front_matter(files: Mapping[str, Any], said: Mapping[str, Any]) -> list[str]:

@@ -4,6 +4,8 @@
       README.md                             the card, with the configs that `datasets.load_dataset` reads
       manifest.json                         version, counts, splits, recipe, everything that made it
       schema.json                           every column with unit and meaning, joints, how missing is told
+      vocabulary.json                       ids of the tokens that models are trained on, and their names
+      gate.json, gate.html                  what a check of pairing found; only if there was one
       removed.parquet                       what must not be used any more
       data/<table>/<split>-<shard>.parquet  see TABLES
       SHA256SUMS                            of every other file, in the format of `sha256sum`
@@ -49,6 +51,12 @@ FRAMES_PER_ROW_GROUP: Final = 200
 
 MANIFEST: Final = "manifest.json"
 SCHEMA: Final = "schema.json"
+VOCABULARY: Final = "vocabulary.json"
+GATE: Final = "gate.json"
+GATE_PAGE: Final = "gate.html"
+GATE_FILES: Final = (GATE, GATE_PAGE)
+"""There if the manifest's ``gate`` is not null, and only then."""
+
 REMOVED: Final = "removed.parquet"
 CARD: Final = "README.md"
 SUMS: Final = "SHA256SUMS"
@@ -104,6 +112,15 @@ def parse_manifest(data: bytes, origin: str) -> dict[str, Any]:
 def schema(table: str) -> tables.Schema:
     """Columns of a table of a release, ``removed`` included."""
     return tables.schema(f"release/{table}")
+
+
+def vocabulary() -> bytes:
+    """What ``vocabulary.json`` holds.
+
+    It is `train.tokens.vocabulary.VOCABULARY` as text, kept as a file because ``train`` reads releases and no release
+    needs ``train``.
+    """
+    return resource("schemas/tokens/vocabulary.json").read_bytes()
 
 
 def to_json(data: Mapping[str, Any]) -> str:

@@ -324,6 +324,17 @@ class Release(Sequence[Window]):
         return str(self.manifest["version"])
 
     @property
+    def gate(self) -> Mapping[str, Any] | None:
+        """What a check of pairing found: ``verdict``, ``preview``, ``why``; None if pairing was not checked."""
+        found: Mapping[str, Any] | None = self.manifest.get("gate")
+        return found
+
+    @property
+    def preview(self) -> bool:
+        """Whether a check found too little in it to tell whether dances and music belong together."""
+        return self.gate is not None and bool(self.gate["preview"])
+
+    @property
     def digest(self) -> str:
         """SHA-256 of its SHA256SUMS, which stands for all its files."""
         return self._catalogue.files.digest

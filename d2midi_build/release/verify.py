@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from d2midi_build import clock, tables
 from d2midi_build.errors import SchemaError, UsageError
 from d2midi_build.motion.keypoints import quantisation
+from d2midi_build.release import checking
 from d2midi_build.release import format as layout
 from d2midi_build.release.gates import Gate, Policy, gates
 
@@ -37,7 +38,7 @@ _AGAIN: Final = "Fetch it again from where the release came from"
 _MADE: Final = "The release was not made as it says: do not use it, and tell who gave it out"
 _NOT_OURS: Final = (".git", ".gitattributes", ".cache")
 _TOLD_LINES: Final = 20
-_ALWAYS: Final = (layout.CARD, layout.MANIFEST, layout.REMOVED, layout.SCHEMA)
+_ALWAYS: Final = (layout.CARD, layout.MANIFEST, layout.REMOVED, layout.SCHEMA, layout.VOCABULARY)
 
 Report = Callable[[float], None]
 
@@ -119,13 +120,22 @@ def verify(folder: Path, *, report: Report | None = None) -> Verification:
     there = _there(folder)
     sums = _sums(folder, problems)
     hashed = _hashed(folder, there, report)
+    sound = {file for file, digest in sums.items() if file in hashed and hashed[file][0] == digest}
     manifest, files = None, {}
+    wanted: tuple[str, ...] = _ALWAYS
     if layout.MANIFEST in hashed and sums.get(layout.MANIFEST) in (None, hashed[layout.MANIFEST][0]):
         manifest = _json(folder, layout.MANIFEST, problems)  # a damaged one would only blame other files
     known = manifest is not None and _format_known(manifest, problems)
     if manifest is not None and known:
         files = _described(manifest, problems)
-    whole = _compare(there, hashed, sums, files, problems)
+        wanted += layout.GATE_FILES if manifest.get("gate") is not None else ()
+        found = checking.contradictions(folder, manifest, sound)
+        problems += [Problem(file, what, _MADE) for file, what in found]
+        ids = hashlib.sha256(layout.vocabulary()).hexdigest()
+        if layout.VOCABULARY in sound and sums[layout.VOCABULARY] != ids:
+            what = f"is not the vocabulary of format {layout.FORMAT}: other ids, or other text"
+            problems.append(Problem(layout.VOCABULARY, what, _MADE))
+    whole = _compare(there, hashed, sums, files, wanted, problems)
     judged = []
     if manifest is not None and known and whole:
         problems += _tables(folder, manifest, files)
@@ -233,11 +243,12 @@ def _compare(
     hashed: Mapping[str, tuple[str, int]],
     sums: Mapping[str, str],
     files: Mapping[str, Mapping[str, Any]],
+    wanted: Sequence[str],
     problems: list[Problem],
 ) -> bool:
     """Note files that are missing, damaged or not of the release; whether its tables can be opened."""
     damaged = set()
-    for file in sorted({*sums, *files, *_ALWAYS}):
+    for file in sorted({*sums, *files, *wanted}):
         told = [told for told in (sums.get(file), files.get(file, {}).get("sha256")) if told is not None]
         if file not in hashed:
             if file not in there:
@@ -270,7 +281,7 @@ def _compare(
         if files and file not in files and file.endswith(".parquet"):
             problems.append(Problem(layout.MANIFEST, f"files does not name {file}", _MADE))
     for file in there:
-        if file not in sums and file not in files and file not in (*_ALWAYS, layout.SUMS):
+        if file not in sums and file not in files and file not in (*wanted, layout.SUMS):
             problems.append(Problem(file, "is not of the release", "Delete it, or move it elsewhere"))
             damaged.add(file)
     return not any(file.endswith(".parquet") for file in damaged)

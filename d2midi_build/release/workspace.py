@@ -18,6 +18,7 @@ from d2midi_build.flow import SourceNode, TakeNode
 from d2midi_build.ledger import Ledger
 from d2midi_build.recipe import Recipe
 from d2midi_build.release.build import Built, Progress, build
+from d2midi_build.release.checking import Check
 from d2midi_build.release.contents import GIVEN, Clip, Contents, Removal
 from d2midi_build.release.reader import open_release
 from d2midi_build.standing import publish
@@ -42,13 +43,14 @@ def build_from(
     new_splits: bool = False,
     workers: int,
     progress: Progress | None = None,
+    check: Check | None = None,
 ) -> Built:
     """Build a release of all complete clips of a workspace, which is held meanwhile.
 
     Parameters
     ----------
     workspace : Workspace
-    out, version, workers, progress
+    out, version, workers, progress, check
         As for `release.build.build`.
     recipe : Recipe, optional
         Its section ``release`` counts. Default: the recipe the workspace was last built with.
@@ -78,6 +80,7 @@ def build_from(
             before=known,
             workers=workers,
             progress=progress,
+            check=check,
             decided=lambda split_of: _remember(workspace, known | dict(split_of)),
         )
 

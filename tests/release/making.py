@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from d2midi_build.music.instruments import INSTRUMENTS
 from d2midi_build.music.notes import Notes
 from d2midi_build.recipe import Recipe
 from d2midi_build.release.build import Built, build
+from d2midi_build.release.checking import Check, Checked, Verdict
 from d2midi_build.release.contents import Clip, Contents
 
 GENRES = ("ballet", "house")
@@ -176,9 +178,24 @@ def build_of(
     chosen: Recipe | None = None,
     before: Mapping[str, str] | None = None,
     workers: int = 1,
+    check: Check | None = None,
 ) -> Built:
     """Build a release."""
-    return build(made, out, "1.0.0", "small", chosen or recipe(), before=before or {}, workers=workers)
+    return build(
+        made, out, "1.0.0", "small", chosen or recipe(), before=before or {}, workers=workers, check=check
+    )
+
+
+def checked(verdict: Verdict, *why: str) -> Checked:
+    """What a check might find."""
+    page = f"<!doctype html><title>{verdict}</title>"
+    files = {"gate.json": json.dumps({"verdict": verdict}).encode(), "gate.html": page.encode()}
+    return Checked(verdict, why or ("The reason.",), files)
+
+
+def finds(verdict: Verdict, *why: str) -> Check:
+    """A check that finds that in any release."""
+    return lambda folder: checked(verdict, *why)
 
 
 def release(folder: Path, videos: int = 6, chosen: Recipe | None = None, **fields: Any) -> Path:

@@ -28,7 +28,9 @@ from d2midi_build.music.midi import read_midi
 from d2midi_build.music.notes import Notes
 from d2midi_build.release import build as building
 from d2midi_build.release.contents import Clip, Contents, Removal
-from d2midi_build.release.format import MISSING, SCHEMA, SUMS, TABLES, schema
+from d2midi_build.release.format import MISSING, SCHEMA, SUMS, TABLES, VOCABULARY, schema
+from d2midi_build.train.tokens import vocabulary as tokens
+from d2midi_build.train.tokens.vocabulary import Vocabulary
 from tests.release import making
 
 SMALL_SHARDS = {"release_shard.mb": 0.5}
@@ -524,6 +526,25 @@ def sums(folder: Path) -> dict[str, str]:
     listed = dict(line.split("  ")[::-1] for line in (folder / SUMS).read_text().splitlines())
     assert all(sha256_file(folder / name) == digest for name, digest in listed.items())
     return listed
+
+
+def test_the_vocabulary_in_a_release_is_that_of_the_tokens(built: building.Built) -> None:
+    text = (built.folder / VOCABULARY).read_text(encoding="utf-8")
+    assert Vocabulary.from_json(text) is tokens.VOCABULARY
+    assert text == tokens.VOCABULARY.to_json(), (
+        "schemas/tokens/vocabulary.json is another one. If ids were to change, write it anew: python -c 'from "
+        "d2midi_build.train.tokens.vocabulary import VOCABULARY; print(VOCABULARY.to_json(), end=str())' "
+        "> schemas/tokens/vocabulary.json, and raise _BUILDER in release/build.py"
+    )
+
+
+def test_making_and_reading_releases_needs_nothing_of_training() -> None:
+    code = (
+        "import sys\nimport d2midi_build.release.verify, d2midi_build.release.workspace\n"
+        "print([name for name in sys.modules if name.startswith(('d2midi_build.train', 'torch'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_schemas_of_releases_are_described() -> None:

@@ -65,16 +65,16 @@ def test_a_whole_release_is_right_and_every_file_was_read(whole: Path) -> None:
     found = verify(whole, report=shares.append)
     assert found.ok and found.problems == () and [gate.name for gate in found.gates] == list(MEANINGS)
     read = [name for name in files(whole) if name != SUMS]
-    assert found.n_files == len(read) == 3 + 1 + 3 * 3 + 5 * 5
+    assert found.n_files == len(read) == 4 + 1 + 3 * 3 + 5 * 5
     assert found.n_bytes == sum((whole / name).stat().st_size for name in read)
     assert shares == sorted(shares) and shares[-1] == 1.0
     data = json.loads(json.dumps(found.data()))
-    assert (data["ok"], data["files"], data["problems"], len(data["gates"])) == (True, 38, [], len(MEANINGS))
+    assert (data["ok"], data["files"], data["problems"], len(data["gates"])) == (True, 39, [], len(MEANINGS))
 
 
 def test_what_is_checked_is_what_sha256sum_checks(whole: Path) -> None:
     done = subprocess.run(["sha256sum", "-c", "--strict", SUMS], cwd=whole, capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout.count(": OK\n") == 38
+    assert done.returncode == 0 and done.stdout.count(": OK\n") == 39
 
 
 def test_links_to_the_files_are_as_good_as_the_files(whole: Path, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_damage_of_a_table_keeps_all_tables_closed(copy: Path) -> None:
         (f"{'a' * 64}  data/../../x", "is not a SHA-256, two spaces and a file"),
         (f"{'a' * 64}  ./{CARD}", "is not a SHA-256, two spaces and a file"),
         (f"{'a' * 64}  {SUMS}", "is not a SHA-256, two spaces and a file"),
-        (f"{'a' * 64}  {CARD}", f"line 39 names '{CARD}' again"),
+        (f"{'a' * 64}  {CARD}", f"line 40 names '{CARD}' again"),
         (f"{'a' * 64}  more", "more: is missing, though SHA256SUMS names it"),
     ],
 )

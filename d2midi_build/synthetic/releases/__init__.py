@@ -8,7 +8,7 @@ effect is here says nothing of real data, only what the check can tell.
 from __future__ import annotations
 
 from d2midi_build.synthetic.releases.genres import GENRES
-from d2midi_build.synthetic.releases.making import Made, contents, release
+from d2midi_build.synthetic.releases.making import Made, contents, release, spoiled_plan
 from d2midi_build.synthetic.releases.sabotage import OFFSET_S, OFFSETS_S, SABOTAGES, Sabotage
 from d2midi_build.synthetic.releases.sources import Source, plan
 
@@ -23,4 +23,5 @@ __all__ = [
     "contents",
     "plan",
     "release",
+    "spoiled_plan",
 ]

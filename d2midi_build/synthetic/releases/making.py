@@ -99,18 +99,45 @@ def contents(
         clips shorter than the recipe's window.
     """
     chosen = recipe or Recipe()
-    planned = plan(seed, sources, seconds, genres, effect, faces)
-    before: dict[str, str] = {}
-    if sabotage is not None:
-        stubs = tuple(Clip(_row(source), {}, {}) for source in planned)
-        before = dict(choose(Contents((), stubs), chosen, {}).split_of)
-        if sabotage == "leak":
-            planned, before = leaked(planned, before)
-        else:
-            planned = spoiled(planned, sabotage, np.random.default_rng((seed, sources, _TOGETHER)))
+    planned, split_of = spoiled_plan(
+        seed,
+        sources=sources,
+        seconds=seconds,
+        genres=genres,
+        effect=effect,
+        sabotage=sabotage,
+        faces=faces,
+        recipe=chosen,
+    )
+    before = split_of if sabotage is not None else {}
     folder.mkdir(parents=True, exist_ok=True)
     clips = tuple(_each(partial(_write, folder, chosen), planned, workers))
     return Made(Contents(tuple(map(_video, planned)), clips), before)
+
+
+def spoiled_plan(
+    seed: int,
+    *,
+    sources: int = 120,
+    seconds: float = 60.0,
+    genres: int = 6,
+    effect: float = 1.0,
+    sabotage: Sabotage | None = None,
+    faces: bool = False,
+    recipe: Recipe | None = None,
+) -> tuple[tuple[Source, ...], dict[str, str]]:
+    """Sources with what is wrong with them, and the split of each clip: those of the good release.
+
+    Parameters and errors are those of `contents`.
+    """
+    planned = plan(seed, sources, seconds, genres, effect, faces)
+    stubs = tuple(Clip(_row(source), {}, {}) for source in planned)
+    split_of = dict(choose(Contents((), stubs), recipe or Recipe(), {}).split_of)
+    if sabotage == "leak":
+        return leaked(planned, split_of)
+    if sabotage is not None:
+        planned = spoiled(planned, sabotage, np.random.default_rng((seed, sources, _TOGETHER)))
+    return planned, split_of
 
 
 def release(
