@@ -149,6 +149,7 @@ class Log:
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(f"{kind}/{name}", value, step)
+            self._board.flush()  # it would lose its queue if the run were killed
 
     def close(self) -> None:
         """Close the files."""
@@ -163,7 +164,7 @@ def _board(folder: Path, step: int) -> Any:
     except ImportError as error:
         raise UsageError(
             "settings: tensorboard = True, but TensorBoard is not installed: "
-            "`pip install tensorboard`, or leave it out, the log is in log.jsonl anyway"
+            "`pip install 'd2midi[train]'`, or leave it out, the log is in log.jsonl anyway"
         ) from error
     return board.SummaryWriter(log_dir=str(folder), purge_step=step + 1)
 
