@@ -15,6 +15,7 @@ from d2midi_build.cli import (
     doctor,
     evaluate,
     export,
+    gate,
     gc,
     models,
     preview,
@@ -48,6 +49,7 @@ app.add_typer(screen.app, name="screen", rich_help_panel=_MAIN)
 app.command("preview", rich_help_panel=_MAIN)(preview.preview)
 app.command("export", rich_help_panel=_MAIN)(export.export)
 app.add_typer(release.app, name="release", rich_help_panel=_MAIN)
+app.command("gate", rich_help_panel=_MAIN)(gate.gate)
 app.command("evaluate", rich_help_panel=_MAIN)(evaluate.evaluate)
 app.add_typer(recipe.app, name="recipe", rich_help_panel=_MAIN)
 app.add_typer(sources.app, name="sources", rich_help_panel=_MAIN)

@@ -268,19 +268,12 @@ def _in_turn(bars: ExitStack, *, quiet: bool) -> Callable[[str, float, float], N
 
 def _check(progress: Callable[[str, float, float], None]) -> Check:
     """The check of pairing; that it cannot be made is told before anything is built."""
-    from functools import partial
-    from importlib import import_module
-    from importlib.util import find_spec
+    from d2midi_build.cli.gate import needs_training
 
-    from d2midi_build.errors import UsageError
+    needs_training("--gate")
+    from d2midi_build.train.gate.run import check
 
-    if find_spec("torch") is None:
-        raise UsageError(
-            "--gate trains small models, which needs the extra `train` (torch is missing): uv sync --extra train. "
-            "Without --gate the release is made, and its card says that pairing was not checked"
-        )
-    gate_check = import_module("d2midi_build.train.gate.run").check
-    return partial(gate_check, progress=progress)
+    return lambda folder: check(folder, progress=lambda what, share: progress("gate", 100 * share, 100))
 
 
 def _built_data(built: Built) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Layer ``heard``: notes of ``final`` may have been moved to fit the dance, and wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from d2midi_build.music.notes import Notes
 from d2midi_build.release.reader import Release, open_release
 from d2midi_build.synchrony.rhythm import motion_rhythm
 from d2midi_build.train.gate.copies import movement
+from d2midi_build.train.gate.dances import Float16Array, features
 from d2midi_build.train.metrics.subjects import notes_of
 
 Float32Array = npt.NDArray[np.float32]
@@ -58,6 +59,12 @@ class Heard:
         From `copies.movement`.
     motion, onset : np.ndarray, shape (n_frames,), float32
         `synchrony.motion_rhythm`, and `note_rhythm` of the notes.
+    beats_s : np.ndarray, shape (n_beats,), float64
+        Musical beats, ascending seconds; empty where none were found.
+    present : np.ndarray, shape (n_frames,), bool
+        Frames with a body.
+    features : np.ndarray, shape (n_frames, 39), float16
+        From `dances.features`: what models see of the dance.
     finite : bool
         Whether every number that is not missing is finite.
     """
@@ -76,6 +83,9 @@ class Heard:
     movement: npt.NDArray[np.float64]
     motion: Float32Array
     onset: Float32Array
+    beats_s: npt.NDArray[np.float64]
+    present: npt.NDArray[np.bool_]
+    features: Float16Array
     finite: bool
 
 
@@ -94,7 +104,7 @@ def read(folder: str | Path, told: Callable[[int, int], None] | None = None) -> 
     release : Release
         Bodies in metres.
     clips : list of Heard
-        By clip id; about 100 bytes per frame and 150 per note.
+        By clip id; about 190 bytes per frame and 150 per note.
     """
     world = open_release(folder, coords="world", parts=("body",), layer=LAYER)
     image = open_release(folder, coords="image", parts=("body",), layer=LAYER)
@@ -132,29 +142,67 @@ def sources(clips: Sequence[Heard]) -> list[str]:
     return sorted({clip.video_id for clip in clips})
 
 
-def _read(world: Release, image: Release, row: dict[str, Any]) -> Heard:
-    whole = world.clip(row["clip_id"])
-    body, missing = np.asarray(whole.keypoints), whole.missing
+def assembled(
+    *,
+    row: Mapping[str, Any],
+    split: str,
+    body_world: npt.NDArray[Any],
+    body_image: npt.NDArray[Any],
+    visibility: npt.NDArray[Any],
+    notes: Notes,
+    beats_s: npt.ArrayLike,
+) -> Heard:
+    """A clip from what is known of it.
+
+    Parameters
+    ----------
+    row : dict
+        ``clip_id``, ``video_id``, ``genre``, ``music_group``, ``video_group``, ``tempo_bpm``, ``width``, ``height``,
+        and ``body_share`` and the like, as in table ``clips`` of a release.
+    split : str
+    body_world, body_image : np.ndarray, shape (n_frames, 33, 3)
+        Metres, and shares of the picture; NaN where missing.
+    visibility : np.ndarray, shape (n_frames, 33)
+    notes : Notes
+    beats_s : array_like, shape (n_beats,)
+        Musical beats.
+    """
+    missing = np.isnan(body_world).any(axis=2)
     present = ~missing.any(axis=1)
-    notes, beats_s = notes_of(whole), np.asarray(whole.beats.musical_s, dtype=np.float64)
-    tempo = 60 / float(np.median(np.diff(beats_s))) if len(beats_s) > 1 else row["tempo_bpm"]
-    seen = whole.visibility[present]
+    beats = np.asarray(beats_s, np.float64)
+    seen = visibility[present]
     return Heard(
-        clip_id=whole.clip_id,
-        video_id=whole.video_id,
-        split=whole.split,
-        genre=whole.genre,
-        n_frames=whole.n_frames,
-        apart=(whole.video_id, row["music_group"] or "", row["video_group"] or ""),
+        clip_id=row["clip_id"],
+        video_id=row["video_id"],
+        split=split,
+        genre=row["genre"],
+        n_frames=len(body_world),
+        apart=(row["video_id"], row["music_group"] or "", row["video_group"] or ""),
         notes=notes,
-        tempo_bpm=tempo,
+        tempo_bpm=60 / float(np.median(np.diff(beats))) if len(beats) > 1 else row["tempo_bpm"],
         missing={part: 1 - float(row[f"{part}_share"]) for part in PARTS},
         confidence=float(seen.mean()) if len(seen) else None,
-        still=_still(body, present),
-        movement=movement(body),
-        motion=motion_rhythm(body, present, image.clip(row["clip_id"]).keypoints),
-        onset=note_rhythm(notes, whole.n_frames),
-        finite=bool(np.isfinite(body[~missing]).all()),
+        still=_still(body_world, present),
+        movement=movement(body_world),
+        motion=motion_rhythm(body_world, present, body_image),
+        onset=note_rhythm(notes, len(body_world)),
+        beats_s=beats,
+        present=present,
+        features=features(body_image, present, row["width"] / row["height"]),
+        finite=bool(np.isfinite(body_world[~missing]).all()),
+    )
+
+
+def _read(world: Release, image: Release, row: dict[str, Any]) -> Heard:
+    whole = world.clip(row["clip_id"])
+    return assembled(
+        row=row,
+        split=whole.split,
+        body_world=np.asarray(whole.keypoints),
+        body_image=np.asarray(image.clip(row["clip_id"]).keypoints),
+        visibility=whole.visibility,
+        notes=notes_of(whole),
+        beats_s=whole.beats.musical_s,
     )
 
 

@@ -312,4 +312,4 @@ def _decides(record: Record) -> bool:
 
 
 def _said(records: Sequence[Record]) -> tuple[str, ...]:
-    return tuple(f"{each.stage}, {each.name}: {each.why}" for each in records)
+    return tuple(f"{each.why[:1].upper()}{each.why[1:]} [{each.stage}, {each.name}]" for each in records)

@@ -43,9 +43,12 @@ def static_records(folder: Path, release: Release, clips: Sequence[Heard]) -> li
     clips : sequence of Heard
         All of its clips, from `heard.read`.
     """
+    return [*_timed_gates(folder), timed(lambda: window_record(release)), *clip_records(clips)]
+
+
+def clip_records(clips: Sequence[Heard]) -> list[Record]:
+    """What of stage A only looks at clips."""
     return [
-        *_timed_gates(folder),
-        timed(lambda: window_record(release)),
         timed(lambda: split_record(clips)),
         timed(lambda: notes_record(clips)),
         timed(lambda: finite_record(clips)),

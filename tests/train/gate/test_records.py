@@ -48,7 +48,7 @@ def test_a_release_passes_only_with_all_deciding_stages() -> None:
 def test_any_deciding_stage_that_fails_fails_the_release_for_its_own_reason(stage: str) -> None:
     found = but(stage, "fail", why="it is wrong")
     assert found.verdict == "fail"
-    assert found.why == (f"{stage}, tokens.{stage.lower()}: it is wrong",)
+    assert found.why == (f"It is wrong [{stage}, tokens.{stage.lower()}]",)
 
 
 def test_one_failing_record_among_passing_ones_of_a_stage_fails_it() -> None:

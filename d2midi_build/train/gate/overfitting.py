@@ -1,0 +1,77 @@
+"""Stage C: can small models learn eight clips by heart? Where they cannot, code or tensors are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from d2midi_build import clock
+from d2midi_build.train.gate.beat_task import CROP_FRAMES, BeatTask, Crop, events_s, fitted, what_is_known
+from d2midi_build.train.gate.pairs import Pair
+from d2midi_build.train.gate.records import Record, Verdict
+from d2midi_build.train.metrics.beats import beat_f1, count_beats
+from d2midi_build.train.models.beats import picked
+
+CLIPS: Final = 8
+STEPS: Final = 200
+LEAST_F1: Final = 0.9
+_TOLERANCE_S: Final = 0.07
+
+
+def overfit_beats(
+    pairs: Sequence[Pair],
+    runs: Path,
+    *,
+    about: dict[str, Any] | None = None,
+    steps: int = STEPS,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Record:
+    """``overfit.beats``: F-measure at 70 ms of beats that a head gives on the eight crops that it learnt.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        The first crop of each of the first eight train sources is learnt, without dropout.
+    runs : Path
+    about : dict, optional
+    steps : int, optional
+    progress : callable, optional
+    """
+    what = what_is_known([pair.music for pair in pairs])
+    chosen: dict[str, Crop] = {}
+    for pair in pairs:
+        if pair.dance.split == "train" and pair.dance.video_id not in chosen and len(chosen) < CLIPS:
+            task = BeatTask([pair], what, 0)
+            if task.dataset:
+                chosen[pair.dance.video_id] = task.dataset[0]
+    if not chosen:
+        why = f"not testable: no train clip has both a dance and {what}; look at beats and keypoints of the release"
+        return Record("C", "overfit.beats", None, 0, None, LEAST_F1, "not-testable", why, 0.0)
+    task = BeatTask([], what, 0, about, dropout=0.0)
+    task.dataset = list(chosen.values())
+    fitted(task, runs / "overfit-beats", 0, steps)
+    progress(1.0)
+    scores = [_f1(task, crop) for crop in task.dataset]
+    value = float(np.mean(scores))
+    passed: Verdict = "pass" if value > LEAST_F1 else "fail"
+    why = (
+        f"F-measure at 70 ms on the {len(scores)} crops of 8 s that a small head learnt by heart; more than {LEAST_F1} "
+        "is needed"
+    )
+    if passed == "fail":
+        why += ": clips contradict each other or hold nothing to learn from. Look at them: " + ", ".join(
+            crop.pair.dance.clip_id for crop in task.dataset
+        )
+    return Record("C", "overfit.beats", value, len(scores), None, LEAST_F1, passed, why, 0.0)
+
+
+def _f1(task: BeatTask, crop: Crop) -> float:
+    begin, end = crop.start, min(crop.start + CROP_FRAMES, crop.pair.n_frames)
+    logits = task.logits(crop.pair.dance.features[begin:end])
+    found = picked(logits) + clock.frame_time_s(begin)
+    known = events_s(crop.pair.music, task.what)
+    inside = known[(known >= clock.frame_time_s(begin)) & (known < clock.frame_time_s(end))]
+    return float(beat_f1(count_beats(inside, found, _TOLERANCE_S)) or 0.0)

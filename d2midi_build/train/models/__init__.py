@@ -1,0 +1,1 @@
+"""Networks that learn music from dance; each says what it reads, and knows nothing of releases."""
