@@ -172,7 +172,8 @@ def decide(records: Iterable[Record], explained: str = "") -> Decision:
     if wrong:
         return Decision("fail", (*_said(wrong), *excuse))
     if untested or missing:
-        lacking = (f"Not run: stage {', '.join(missing)}. Run the whole gate.",) if missing else ()
+        # What cannot be tested keeps other stages from being run: that is the reason then.
+        lacking = (f"Not run: stage {', '.join(missing)}. Run the whole gate.",) if not untested else ()
         return Decision("not-testable", (*_said(untested), *lacking, *excuse))
     return Decision(
         "pass", ("A, C, F and G pass, D for tokens" + (", and E." if not waived else "."), *excuse)

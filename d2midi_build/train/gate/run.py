@@ -153,7 +153,7 @@ def trained_records(
 ) -> list[Record]:
     """All stages that train models: C to H.
 
-    E, F and G are left as not testable where `records.enough` says that there is too little.
+    E, F and G are left out where `records.enough` says that there is too little.
 
     Parameters
     ----------
@@ -206,8 +206,6 @@ def _trained(
                 lambda number: _mixed_up(chosen, runs, number, seeds[:1], told), LEVELS
             )
         )
-    else:
-        found += [_skipped("E", "drums.gap", amount), _skipped("G", "control", amount)]
     found += association.tokens_records(drums, rng)
     found += styles.style_records(chosen, runs / "style", seeds[0], told.part("D: genres", 0.03))
     found += masked.masked_records(chosen, runs / "masked", seeds[0], told.part("D: tokens", 0.07))
@@ -244,11 +242,6 @@ def _mixed_up(
 def _holm(p: Mapping[str, float | None]) -> dict[str, float | None]:
     known = holm({name: each for name, each in p.items() if each is not None})
     return {name: known.get(name) for name in p}
-
-
-def _skipped(stage: Any, name: str, amount: Record) -> Record:
-    why = f"not run, since F is {amount.why}"
-    return Record(stage, name, None, amount.n, None, None, "not-testable", why, 0.0)
 
 
 def _timed(make: Callable[[], list[Record]]) -> list[Record]:
@@ -304,8 +297,11 @@ def _kept(runs: Path, about: Mapping[str, Any]) -> Path:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute on one core: models this small gain next to nothing from more, lose much on a busy machine, and sums taken
-    in another order are other numbers."""
+    """Compute on one core.
+
+    Models this small gain little from more and lose much on a busy machine, and sums taken in another order are other
+    numbers.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
