@@ -76,7 +76,7 @@ def test_the_commands() -> None:
         "crawl", "filter", "resample", "separate", "transcribe", "keypoints", "beats", "window",
         "retry", "validate", "gc", "doctor", "models", "models train-embedded",
         "screen", "screen list", "screen decide", "screen calibrate",
-        "release", "release build", "release verify", "release show", "release remove", "evaluate",
+        "release", "release build", "release verify", "release show", "release remove", "gate", "evaluate",
     }  # fmt: skip
 
 
@@ -158,6 +158,7 @@ WRONG: list[tuple[str, tuple[str, ...]]] = [
     ("release remove", ("Missing argument",)),
     ("evaluate none", ("none is no folder", "release")),
     ("evaluate folder", ("folder is no release", "manifest.json")),
+    *((f"gate {name}", (f"{name} is no release", "manifest.json")) for name in ("none", "folder")),
     ("recipe init none/recipe.toml", ("no folder none", "make it first")),
     ("recipe init folder", ("folder is a folder", "name a file")),
     ("recipe init typo.toml", ("typo.toml exists", "--force")),

@@ -1,15 +1,13 @@
-"""The release gate: is what is paired in a release really paired (facts/baselines.md, section 3.4)?
+"""The release gate: is what is paired in a release really paired (facts/baselines.md, section 3.4; docs/gate.md)?
 
-    release, clips = heard.read(folder)
-    records = [
-        *static.static_records(folder, release, clips),     # stage A
-        *summary.summary_records(release, clips, rng),      # stage B
-        *(found := lag.lag_records(clips, rng)).records,    # of stage F
-    ]
-    report = Report.decided(release, records, seeds=(0, 1, 2), settings={"lag": found.data()})
-    Path("gate.html").write_text(page.page(report), encoding="utf-8")
+    report = run.gate(Path("releases/1.0.0"), Path("releases/1.0.0.gate"))
+    report.verdict, report.why
 
-``records`` holds what stages say and the publish rule; ``statistics`` the tests; ``heard`` the clips as stages see
-them; ``static`` (with ``copies``, the leak probe), ``summary`` and ``lag`` the stages that need no training; ``page``
-the report that people read.
+``run`` asks all stages and writes the report. What they stand on: ``records`` (what a stage says, and the publish rule),
+``statistics``, ``heard`` (the clips as stages see them), ``dances`` (what models see of a dance), ``pairs`` (with own
+music, with other music, mixed up), ``page`` (the report that people read).
+
+Stages: ``static`` with ``copies``, the leak probe (A); ``summary`` (B); ``overfitting`` and ``drum_task`` (C);
+``association`` with ``counting`` (D for tokens, E); ``styles`` and ``masked`` with ``quad_task`` (D, for readers);
+``alignment`` with ``beat_task``, and ``lag`` (F); ``control`` (G); ``generation`` (H).
 """

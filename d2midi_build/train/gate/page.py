@@ -155,6 +155,8 @@ def _stages(report: Report) -> Iterable[str]:
 
 
 def _records(records: Sequence[Record]) -> str:
+    heads = ["name", "verdict", "value", "interval", "bound", "p", "n", "in words"]
+    timed = any(each.seconds for each in records)  # a report inside a release has no times
     rows = (
         (
             escape(each.name),
@@ -165,11 +167,11 @@ def _records(records: Sequence[Record]) -> str:
             _number(each.p),
             str(each.n),
             escape(each.why),
-            f"{each.seconds:.1f}",
+            *([f"{each.seconds:.1f}"] if timed else []),
         )
         for each in records
     )
-    return _table(("name", "verdict", "value", "interval", "bound", "p", "n", "in words", "seconds"), rows)
+    return _table([*heads, *(["seconds"] if timed else [])], rows)
 
 
 def _statistics(records: Sequence[Record]) -> Iterable[str]:

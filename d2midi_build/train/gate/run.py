@@ -17,7 +17,9 @@ import torch
 from d2midi_build.digests import sha256_data
 from d2midi_build.errors import UsageError
 from d2midi_build.release.checking import Checked
+from d2midi_build.release.format import GATE, GATE_PAGE, read_manifest
 from d2midi_build.release.reader import Release
+from d2midi_build.train.core.files import write_whole
 from d2midi_build.train.core.watching import code_version
 from d2midi_build.train.gate import (
     alignment,
@@ -48,8 +50,8 @@ MOST_TRAIN: Final = 400
 MOST_TEST: Final = 200
 """Sources that they are judged on."""
 
-JSON_FILE: Final = "gate.json"
-PAGE_FILE: Final = "gate.html"
+JSON_FILE: Final = GATE
+PAGE_FILE: Final = GATE_PAGE
 _RUNS: Final = "runs"
 
 LEVELS: Final = {"alignment": alignment.LEVEL, "association": association.LEVEL}
@@ -92,10 +94,12 @@ def gate(
     """
     if folder.resolve() == out.resolve() or folder.resolve() in out.resolve().parents:
         raise UsageError(f"--out {out} is inside the release, which is never changed: choose another folder")
+    read_manifest(folder)  # before a folder is made for what is no release
     with _held(out):
         report = checked(folder, out / _RUNS, seeds=seeds, explained=explained, progress=progress)
-        (out / JSON_FILE).write_text(report.to_json(), encoding="utf-8")
-        (out / PAGE_FILE).write_text(page(report), encoding="utf-8")
+        for name, data in _files(report).items():
+            write_whole(out / name, lambda file, data=data: file.write(data))  # type: ignore[misc]
+        shutil.rmtree(out / _RUNS, ignore_errors=True)
     return report
 
 
@@ -107,8 +111,7 @@ def check(folder: Path, *, progress: Progress = lambda what, share: None) -> Che
     """
     found = checked(folder, folder.parent / "gate-runs", seeds=SEEDS, progress=progress)
     report = replace(found, records=tuple(replace(each, seconds=0.0) for each in found.records))
-    files = {JSON_FILE: report.to_json().encode(), PAGE_FILE: page(report).encode()}
-    return Checked(report.verdict, report.why, files)
+    return Checked(report.verdict, report.why, _files(report))
 
 
 def checked(
@@ -119,7 +122,7 @@ def checked(
     explained: str = "",
     progress: Progress = lambda what, share: None,
 ) -> Report:
-    """The report on a release; trained models are kept in a folder ``runs`` until it is made."""
+    """The report on a release; trained models stay in a folder ``runs``, for who has to begin again."""
     progress("read", 0.0)
     release, clips = heard.read(folder, lambda done, total: progress("read", 0.05 * done / total))
     progress("static checks", 0.05)
@@ -137,10 +140,8 @@ def checked(
     found += trained_records(
         clips, kept, rng, seeds=seeds, progress=lambda what, share: progress(what, 0.15 + 0.85 * share)
     )
-    report = _report(release, found, curve, seeds, about, explained)
-    shutil.rmtree(runs, ignore_errors=True)
     progress("done", 1.0)
-    return report
+    return _report(release, found, curve, seeds, about, explained)
 
 
 def trained_records(
@@ -263,6 +264,10 @@ class _Parts:
         self._done += share
         self._progress(what, begun)
         return lambda done: self._progress(what, min(begun + share * done, 1.0))
+
+
+def _files(report: Report) -> dict[str, bytes]:
+    return {JSON_FILE: report.to_json().encode(), PAGE_FILE: page(report).encode()}
 
 
 def _report(
