@@ -3,7 +3,7 @@
     report = run.gate(Path("releases/1.0.0"), Path("releases/1.0.0.gate"))
     report.verdict, report.why
 
-``run`` asks all stages and writes the report. What they stand on: ``records`` (what a stage says, and the publish rule),
+``run`` asks all stages and writes the report. What they stand on: ``records`` (what a stage says, the publish rule),
 ``statistics``, ``heard`` (the clips as stages see them), ``dances`` (what models see of a dance), ``pairs`` (with own
 music, with other music, mixed up), ``page`` (the report that people read).
 
