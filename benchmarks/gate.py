@@ -4,8 +4,9 @@
     python benchmarks/gate.py power [--seeds 3] [--sources 80,120,240] [--effects 1,0.5,0.35] [--out FILE]
 
 `sabotage` makes synthetic releases in memory (motion, notes and beats as the reader gives them, but for rounding;
-`pytest tests/train/gate/test_gate.py` has files), runs all stages but those on files, and says for each kind how many
-seeds got which verdict, and which records failed. Finished rows are kept in --out: a run that was stopped goes on.
+`pytest tests/train/gate/test_run.py` has files), runs the stages that decide but those on files, with --all the others
+too, and says for each kind how many seeds got which verdict, and which records failed. Finished rows are kept in --out:
+a run that was stopped goes on.
 
 `power` trains the beat heads alone and says, for so many sources and such an effect, how many of the seeds pass stage
 F, and how likely a release passes by the gaps seen: mean and spread over all test sources of all seeds, put
@@ -33,7 +34,7 @@ from rich.table import Table
 from d2midi_build import clock
 from d2midi_build.motion.keypoints import Keypoints
 from d2midi_build.synthetic.releases import SABOTAGES, Sabotage, Source, spoiled_plan
-from d2midi_build.train.gate.heard import Heard, assembled
+from d2midi_build.train.gate.heard import Heard, assembled, grouped
 
 Row = dict[str, Any]
 PARTS = ("body", "left_hand", "right_hand", "face")
@@ -75,10 +76,10 @@ def made(
         if name not in kept:
             kept[name] = source.keypoints()
         clips.append(seen(source, split_of[source.clip_id], kept[name]))
-    return clips
+    return grouped(clips)
 
 
-def of_seed(task: tuple[int, tuple[str, ...], int]) -> list[Row]:
+def of_seed(task: tuple[int, tuple[str, ...], int, bool]) -> list[Row]:
     """Rows of one seed: the gate on each kind."""
     import torch
 
@@ -87,7 +88,7 @@ def of_seed(task: tuple[int, tuple[str, ...], int]) -> list[Row]:
     from d2midi_build.train.gate.run import trained_records
 
     torch.set_num_threads(1)
-    seed, kinds, sources = task
+    seed, kinds, sources, informing = task
     kept: dict[str, Keypoints] = {}
     rows = []
     for kind in kinds:
@@ -97,7 +98,7 @@ def of_seed(task: tuple[int, tuple[str, ...], int]) -> list[Row]:
         records = [*static.clip_records(clips), *lag.lag_records(clips, rng).records]
         if not any(each.verdict == "fail" for each in records if each.stage == "A"):
             with TemporaryDirectory() as folder:
-                records += trained_records(clips, Path(folder), rng)
+                records += trained_records(clips, Path(folder), rng, informing=informing)
         found = decide(records)
         failed = [each.name for each in records if each.verdict in ("fail", "not-testable")]
         p = {each.name: each.p for each in records if each.p is not None and "=" not in each.name}
@@ -136,7 +137,8 @@ def of_cell(task: tuple[int, int, float]) -> Row:
         "seed": seed,
         "sources": sources,
         "effect": effect,
-        "p": p,
+        "p": 1.0 if p is None else p,
+        "lost": found.lost(0)[0].tolist(),
         "gaps": found.gaps()[0].tolist(),
         "gains": found.over_prior()[0].tolist(),
         "f1": found.f1,
@@ -173,7 +175,7 @@ def sabotage(args: argparse.Namespace) -> list[Row]:
     for seed in range(max(args.good, args.bad)):
         kinds = ("good",) * (seed < args.good) + tuple(args.kinds) * (seed < args.bad)
         missing = tuple(kind for kind in kinds if (seed, kind) not in done)
-        tasks += [(seed, missing, args.sources)] if missing else []
+        tasks += [(seed, missing, args.sources, args.all)] if missing else []
     return run(tasks, of_seed, args.out, args.workers, rows)
 
 
@@ -251,6 +253,9 @@ def main() -> None:
     one.add_argument("--bad", type=int, default=10)
     one.add_argument("--kinds", type=partial(_list, str), default=list(SABOTAGES))
     one.add_argument("--sources", type=int, default=120)
+    one.add_argument(
+        "--all", action="store_true", help="also what decides nothing: genres, masked tokens, generation"
+    )
     one.set_defaults(work=sabotage, show=print_sabotage)
     other = modes.add_parser("power")
     other.add_argument("--seeds", type=int, default=3)

@@ -46,6 +46,8 @@ def gate(
 
     Example: `d2midi gate releases/1.0.0`, then open releases/1.0.0.gate/gate.html
     """
+    import os
+
     from d2midi_build.cli.progress import counted
     from d2midi_build.cli.running import stoppable
 
@@ -53,7 +55,7 @@ def gate(
     from d2midi_build.train.gate.run import JSON_FILE, PAGE_FILE
     from d2midi_build.train.gate.run import gate as judged
 
-    whole = release.absolute()
+    whole = Path(os.path.abspath(release))  # noqa: PTH100  (".." is taken away, links stay)
     folder = out or whole.with_name(f"{whole.name}.gate")
     with stoppable(), counted("gate", "%", quiet=quiet or as_json) as progress:
         report = judged(
@@ -94,8 +96,9 @@ def _print(report: Report) -> None:
 
     from d2midi_build.train.gate.page import VERDICTS
 
-    table = Table("stage", "what", "verdict", "value", "bound", "sources", "p", box=box.SIMPLE)
-    for each in report.records:
+    table = Table("stage", "what", "verdict", "value", "bound", "n", "p", box=box.SIMPLE)
+    table.columns[1].overflow = "fold"
+    for each in sorted(report.records, key=lambda each: each.stage):
         if each.verdict != "info" and (each.stage != "A" or each.verdict != "pass"):
             table.add_row(
                 each.stage,

@@ -87,6 +87,14 @@ def build(
             "the card; needs the extra train.",
         ),
     ] = False,
+    explain: Annotated[
+        str,
+        typer.Option(
+            "--explain",
+            help="With --gate: why dances need not tell which music of their genre is theirs, as for `d2midi gate`.",
+            show_default=False,
+        ),
+    ] = "",
     workers: WorkersOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
@@ -116,7 +124,7 @@ def build(
             new_splits=new_splits,
             workers=workers or len(os.sched_getaffinity(0)),
             progress=lambda done, total: progress("release", done, total),
-            check=_check(progress) if gate else None,
+            check=_check(progress, explain) if gate else None,
         )
     if as_json:
         typer.echo(json.dumps(_built_data(built)))
@@ -259,21 +267,25 @@ def _in_turn(bars: ExitStack, *, quiet: bool) -> Callable[[str, float, float], N
         nonlocal shown, show
         if what != shown or show is None:
             bars.close()
-            unit = "frames" if what == "release" else "steps"
+            unit = "frames" if what == "release" else "%"
             shown, show = what, bars.enter_context(counted(what, unit, quiet=quiet))
         show(done, total)
 
     return progress
 
 
-def _check(progress: Callable[[str, float, float], None]) -> Check:
+def _check(progress: Callable[[str, float, float], None], explained: str) -> Check:
     """The check of pairing; that it cannot be made is told before anything is built."""
     from d2midi_build.cli.gate import needs_training
 
     needs_training("--gate")
     from d2midi_build.train.gate.run import check
 
-    return lambda folder: check(folder, progress=lambda what, share: progress("gate", 100 * share, 100))
+    return lambda folder: check(
+        folder,
+        explained=explained,
+        progress=lambda what, share: progress("gate", 100 * share, 100),
+    )
 
 
 def _built_data(built: Built) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def refuse(checked: Checked, out: Path) -> ReleaseError:
     found = (
         "the check of pairing did not work, so nothing is known of the release, and it is not made"
         if invalid
-        else "the release is not made, since dances and music do not pass the check of pairing"
+        else "the release is not made, since it does not pass the check of pairing"
     )
     stuck = " If nothing of it is yours to mend, tell who made d2midi." if invalid else ""
     return ReleaseError(

@@ -27,6 +27,7 @@ class Ended(NamedTuple):
 
 
 Run = Callable[..., Ended]
+GATE = ("--gate", "--explain", "ballet")
 
 
 @pytest.fixture
@@ -86,10 +87,10 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def gate_that_finds(verdict: Verdict) -> Any:
     """A stand-in for the module that trains, which takes minutes."""
 
-    def check(folder: Path, *, progress: Callable[[str, float, float], None] | None = None) -> Checked:
-        assert progress is not None
+    def check(folder: Path, *, explained: str, progress: Callable[[str, float], None]) -> Checked:
+        assert explained == "ballet"
         for what in ("overfit", "alignment"):
-            progress(what, 1, 2)
+            progress(what, 0.5)
         return making.checked(verdict)
 
     return SimpleNamespace(check=check)
@@ -100,7 +101,19 @@ def test_build_with_gate_checks_and_says_what_was_found(
     run: Run, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: list[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "d2midi_build.train.gate.run", gate_that_finds("pass"))
-    arguments = ("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "r", "--gate", *quiet)
+    arguments = (
+        "build",
+        "-w",
+        workspace,
+        "--version",
+        "1.0.0",
+        "--out",
+        tmp_path / "r",
+        "--gate",
+        "--explain",
+        "ballet",
+        *quiet,
+    )
     ended = run(*arguments)
     assert (ended.code, ended.err) == (0, "")
     assert "pairing checked: pass (see gate.html)" in ended.out.splitlines()
@@ -119,7 +132,19 @@ def test_build_with_a_gate_that_fails_says_where_the_report_lies(
     run: Run, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "d2midi_build.train.gate.run", gate_that_finds("fail"))
-    ended = run("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "r", "--gate", "--json")
+    ended = run(
+        "build",
+        "-w",
+        workspace,
+        "--version",
+        "1.0.0",
+        "--out",
+        tmp_path / "r",
+        "--gate",
+        "--explain",
+        "ballet",
+        "--json",
+    )
     assert (ended.code, ended.out) == (1, "")
     assert str(tmp_path / "r.gate" / "gate.html") in ended.err and "without --gate" in ended.err
     assert not (tmp_path / "r").exists()

@@ -52,8 +52,20 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def write_checkpoint(path: Path, data: Mapping[str, Any]) -> None:
-    """Write a checkpoint: tensors and plain data, so that reading it runs no code."""
-    write_whole(path, lambda file: torch.save(dict(data), file))
+    """Write a checkpoint: tensors and plain data, so that reading it runs no code.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written; the one before stays.
+    """
+    try:
+        write_whole(path, lambda file: torch.save(dict(data), file))
+    except (OSError, RuntimeError) as error:  # torch tells a full disk as the latter, in its own words
+        raise TrainingError(
+            f"{path} cannot be written ({type(error).__name__}): make room or mend the disk, then go on with the same "
+            "command"
+        ) from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

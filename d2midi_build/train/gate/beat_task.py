@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from d2midi_build.digests import sha256_data
 from d2midi_build.train import core
 from d2midi_build.train.gate.dances import N_FEATURES
 from d2midi_build.train.gate.heard import Heard
@@ -31,8 +32,10 @@ What = Literal["beats", "drums"]
 
 
 def what_is_known(clips: Sequence[Heard]) -> What:
-    """Beats, unless no clip has any."""
-    return "beats" if any(len(clip.beats_s) for clip in clips) else "drums"
+    """Beats, unless more clips have drums and fewer than half have beats."""
+    beats = sum(len(clip.beats_s) > 0 for clip in clips)
+    drums = sum(bool(clip.notes.is_drum.any()) for clip in clips)
+    return "beats" if 2 * beats >= len(clips) or beats >= drums else "drums"
 
 
 def events_s(clip: Heard, what: What) -> FloatArray:
@@ -77,7 +80,13 @@ class BeatTask:
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
             self.model = BeatHead(N_FEATURES, dropout=dropout)
-        self.about: dict[str, Any] = {"model": "beat head", "of": what, **(about or {})}
+        names = [[crop.pair.dance.clip_id, crop.pair.music.clip_id, crop.start] for crop in self.dataset]
+        self.about: dict[str, Any] = {
+            "model": "beat head",
+            "of": what,
+            "crops": sha256_data(names),
+            **(about or {}),
+        }
 
     def collate(self, examples: Sequence[Crop]) -> dict[str, torch.Tensor]:
         """Features (batch, 160, 39), targets and whether a body is seen (batch, 160); zeros beyond a pair's end."""

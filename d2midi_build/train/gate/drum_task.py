@@ -233,9 +233,9 @@ def overfit_tokens(
     begun = perf_counter()
     chosen: dict[str, Crop] = {}
     for pair in pairs:
-        if pair.dance.split == "train" and pair.dance.video_id not in chosen and len(chosen) < OVERFIT_CROPS:
+        if pair.dance.split == "train" and pair.dance.source not in chosen and len(chosen) < OVERFIT_CROPS:
             for crop in crops([pair], CROP_FRAMES)[:1]:
-                chosen[pair.dance.video_id] = crop
+                chosen[pair.dance.source] = crop
     if not chosen:
         why = (
             "not testable: no source of train has drums and a dance; transcribe with drums, or add sources that have "

@@ -138,9 +138,9 @@ def notes_said(quads: Quads) -> Notes | None:
 def _first_crops(pairs: Sequence[Pair], most: int) -> list[Crop]:
     chosen: dict[str, Crop] = {}
     for pair in pairs:
-        if pair.dance.split == "test" and pair.dance.video_id not in chosen and len(chosen) < most:
+        if pair.dance.split == "test" and pair.dance.source not in chosen and len(chosen) < most:
             for crop in crops([pair], CROP_FRAMES)[:1]:
-                chosen[pair.dance.video_id] = crop
+                chosen[pair.dance.source] = crop
     return list(chosen.values())
 
 
@@ -164,7 +164,7 @@ def _scored(found: Sequence[Drawn], music: Sequence[Heard], rng: np.random.Gener
         assert each.notes is not None
         pair, start = each.crop.pair, each.crop.start
         for name, value in against(each.notes, pair.music, start, pair.n_frames).items():
-            scores.setdefault(name, []).append((pair.dance.video_id, value))
+            scores.setdefault(name, []).append((pair.dance.source, value))
         for other in partners:
             places = starts(other.music.n_frames, CROP_FRAMES)
             there = places[start // CROP_FRAMES % len(places)]

@@ -6,7 +6,7 @@ Layer ``heard``: notes of ``final`` may have been moved to fit the dance, and wo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,7 +41,8 @@ class Heard:
 
     Attributes
     ----------
-    clip_id, video_id, split, genre : str
+    clip_id, video_id, source, split, genre : str
+        ``source`` is what is counted: its video, or the first of all that share music or picture with it (`grouped`).
     n_frames : int
     apart : tuple of str
         Its video, group of music and group of videos: a clip with one of these is no other music.
@@ -71,6 +72,7 @@ class Heard:
 
     clip_id: str
     video_id: str
+    source: str
     split: str
     genre: str
     n_frames: int
@@ -114,7 +116,7 @@ def read(folder: str | Path, told: Callable[[int, int], None] | None = None) -> 
         clips.append(_read(world, image, row))
         if told is not None:
             told(done, len(rows))
-    return world, clips
+    return world, grouped(clips)
 
 
 def note_rhythm(notes: Notes, n_frames: int) -> Float32Array:
@@ -138,8 +140,30 @@ def note_rhythm(notes: Notes, n_frames: int) -> Float32Array:
 
 
 def sources(clips: Sequence[Heard]) -> list[str]:
-    """The sources (video ids) of clips, each once, sorted."""
-    return sorted({clip.video_id for clip in clips})
+    """The sources of clips, each once, sorted."""
+    return sorted({clip.source for clip in clips})
+
+
+def grouped(clips: Sequence[Heard]) -> list[Heard]:
+    """The clips with one source for all videos that share music or picture, directly or through others.
+
+    Nine cameras on one dance are one dance: counted as nine, chance would look like proof.
+    """
+    first: dict[tuple[int, str], int] = {}
+    leader = list(range(len(clips)))
+
+    def root(place: int) -> int:
+        while leader[place] != place:
+            leader[place] = leader[leader[place]]
+            place = leader[place]
+        return place
+
+    for place, clip in enumerate(clips):
+        for kind, name in enumerate(clip.apart):
+            if name:
+                one, other = root(first.setdefault((kind, name), place)), root(place)
+                leader[max(one, other)] = min(one, other)
+    return [replace(clip, source=clips[root(place)].video_id) for place, clip in enumerate(clips)]
 
 
 def assembled(
@@ -174,6 +198,7 @@ def assembled(
     return Heard(
         clip_id=row["clip_id"],
         video_id=row["video_id"],
+        source=row["video_id"],
         split=split,
         genre=row["genre"],
         n_frames=len(body_world),

@@ -78,8 +78,8 @@ def lag_records(clips: Sequence[Heard], rng: np.random.Generator) -> Lag:
         names = sorted(names[i] for i in rng.permutation(len(names))[:MOST_SOURCES])
     mine: dict[str, list[Heard]] = {name: [] for name in names}
     for clip in clips:
-        if clip.video_id in mine:
-            mine[clip.video_id].append(clip)
+        if clip.source in mine:
+            mine[clip.source].append(clip)
     pairs = [joined(mine[name]) for name in names]
     found = pooled_offset(pairs, rng)
     at_zero = at_zero_records([mine[name][0] for name in names], pairs, found, rng)

@@ -192,7 +192,7 @@ def _by_source(clips: Sequence[Heard], rng: np.random.Generator) -> dict[str, li
     """Some crops of each source that has any."""
     every: dict[str, list[Crop]] = {}
     for clip in clips:
-        every.setdefault(clip.video_id, []).extend(crops(clip))
+        every.setdefault(clip.source, []).extend(crops(clip))
     return {
         name: [mine[place] for place in np.sort(rng.permutation(len(mine))[:_MOST_CROPS])]
         for name, mine in every.items()

@@ -7,30 +7,45 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from d2midi_build.train.gate.records import STAGES, Overall, Record, Report
+from d2midi_build.train.gate.records import STAGES, Overall, Record, Report, decides
 
 VERDICTS: Final[Mapping[Overall, str]] = {
     "pass": "Passed: what is paired in this release belongs together, as far as the check can tell.",
     "fail": "Failed: do not publish this release before what is named below is mended.",
-    "not-testable": "Not testable: too little is in it, or was run, to tell. It may be published as a preview only.",
+    "not-testable": "Not testable: what is in this release, or what was run, is not enough to tell. It may be "
+    "published as a preview only.",
     "invalid": "Invalid: the check itself is broken and says nothing about the release.",
 }
 
 _WHAT: Final = (
     "The release pairs dances with the notes of the music they are danced to. This page says whether a check by "
     "machine found that files are whole, that nothing is in two splits, that small models can learn from it, and that "
-    "dances and music belong together and start together: real pairs are held against pairs made up of the same genre."
+    "dances and music belong together and start together: real pairs are compared with pairs whose music or dance is "
+    "another one of the same genre."
 )
 
 _TERMS: Final = (
     (
         "source",
-        "One video. Clips of a video are alike, so everything is counted by sources, and n is their number.",
+        "One video, or several that share music or picture. Their clips are alike, so gaps are counted by sources.",
+    ),
+    (
+        "n",
+        "How many things a value rests on: of stages D to F sources; of others what the words beside it name.",
+    ),
+    (
+        "nat",
+        "Unit of surprise: a model that gives what happens a chance of 1/2.72 is surprised by one nat.",
     ),
     ("split", "Train, validation or test: what models learn from, are tuned on and are judged by."),
     ("interval", "95 % of re-drawn sets of sources give a value between its two numbers."),
     ("p", "How often chance alone does as well; small means that chance does not explain it."),
-    ("pass, fail", "Whether the value keeps to the bound beside it."),
+    ("held-out", "Not learnt from."),
+    (
+        "pass, fail",
+        "Whether the value keeps to the bound beside it and, where there is a p, whether that is small enough. In H "
+        "and of F-measures the value of chance stands as the bound, and decides nothing.",
+    ),
     ("not-testable", "Too little is there to say either."),
     ("info", "For readers; decides nothing."),
 )
@@ -68,9 +83,11 @@ def page(report: Report) -> str:
         f'<div class="verdict {report.verdict}">{escape(VERDICTS[report.verdict])}</div>',
         _items(report.why),
         f"<p>{escape(_WHAT)}</p>",
-        *_stages(report),
-        "<h2>Words</h2>",
+        _overview(report),
+        "<details><summary>Words</summary>",
         _table(("word", "meaning"), ((escape(word), escape(meaning)) for word, meaning in _TERMS)),
+        "</details>",
+        *_stages(report),
         "<h2>What was checked, and how</h2>",
         _table(("what", "value"), ((escape(name), escape(value)) for name, value in _about(report))),
         "</body></html>",
@@ -134,19 +151,41 @@ def lag_plot(lags_s: Sequence[float], r: Sequence[float | None], offset_ms: floa
     )
 
 
+def _overview(report: Report) -> str:
+    """A row for each stage: whether what decides in it passed."""
+    rows = []
+    for stage, question in STAGES.items():
+        found = [each for each in report.records if each.stage == stage]
+        deciding = [each.verdict for each in found if decides(each)]
+        worst = next((name for name in ("fail", "not-testable", "pass") if name in deciding), "info")
+        result = worst if found else "not run"
+        why = "" if deciding else "decides nothing" if found else ""
+        rows.append((f'<a href="#{stage}">{stage}</a>', escape(question), result, why))
+    return _table(("stage", "question", "verdict", ""), rows)
+
+
 def _stages(report: Report) -> Iterable[str]:
     for stage, question in STAGES.items():
         records = [each for each in report.records if each.stage == stage]
-        yield f"<h2>{stage}: {escape(question)}</h2>"
+        yield f'<h2 id="{stage}">{stage}: {escape(question)}</h2>'
         if not records:
             yield "<p>Not run.</p>"
         elif stage == "B":
+            yield f"<details><summary>{len(records)} figures</summary>"
             yield from _statistics(records)
+            yield "</details>"
         else:
-            yield _records(records)
+            shown = [each for each in records if decides(each)]
+            rest = [each for each in records if not decides(each)]
+            yield _records(shown) if shown else ""
+            if rest:
+                yield f"<details><summary>{len(rest)} more that decide nothing</summary>{_records(rest)}</details>"
         if stage == "F" and "lag" in report.settings:
             curve = report.settings["lag"]
-            offset = next((each.value for each in records if each.name == "lag.offset_ms"), None)
+            sure = [
+                each for each in records if each.name == "lag.offset_ms" and each.verdict in ("pass", "fail")
+            ]
+            offset = sure[0].value if sure else None
             yield lag_plot(curve["lags_s"], curve["r"], offset)
             yield (
                 "<p>How well the moments at which dancers come to rest go with the moments at which notes start, were "
@@ -227,10 +266,11 @@ def _number(value: float | None) -> str:
 
 def _about(report: Report) -> Iterable[tuple[str, str]]:
     yield "release", f"{report.name} {report.version}"
-    yield "SHA-256 of its SHA256SUMS", report.digest
+    of = str(report.settings.get("digest", "of its SHA256SUMS"))
+    yield f"SHA-256 {of}", report.digest
     yield "seeds", ", ".join(map(str, report.seeds))
     for name, value in sorted(report.settings.items()):
-        if name != "lag":
+        if name not in ("lag", "digest"):
             yield name, _plain(value)
 
 

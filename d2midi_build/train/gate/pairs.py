@@ -40,14 +40,22 @@ def real(clips: Sequence[Heard]) -> list[Pair]:
     return [Pair(clip, clip) for clip in clips]
 
 
-def shuffled(clips: Sequence[Heard], rng: np.random.Generator) -> list[Pair]:
-    """Each dance with music of another source of its genre, of its split where there is one, whatever the tempo.
+def shuffled(clips: Sequence[Heard], rng: np.random.Generator, in_split: bool = True) -> list[Pair]:
+    """Each dance with music of another source of its genre, whatever the tempo.
 
     What a release is whose files were mixed up within genres. A dance whose genre has no other source is left out.
+
+    Parameters
+    ----------
+    clips : sequence of Heard
+    rng : np.random.Generator
+    in_split : bool, optional
+        Music of the dance's own split where there is any: with two sources of a genre in test there is one way only.
+        Default is yes.
     """
     near, far = (
         re_pair(mine, mine, rng, 1)
-        for mine in ([_whole(clip, kept) for clip in clips] for kept in (True, False))
+        for mine in ([_whole(clip, kept) for clip in clips] for kept in (in_split, False))
     )
     return [
         Pair(clip, clips[(here or anywhere)[0]])
@@ -73,16 +81,17 @@ def re_paired(
     Returns
     -------
     list of list of Pair
-        For each pair; none where its genre has no other source.
+        For each pair; none where its genre is unknown or has no other source.
     """
-    candidates = [Identity((*each.apart, *each.apart), each.genre, each.tempo_bpm) for each in music]
+    labelled = [each for each in music if each.genre]  # others may be of any genre
+    candidates = [Identity((*each.apart, *each.apart), each.genre, each.tempo_bpm) for each in labelled]
     wanted = [
         Identity((*pair.dance.apart, *pair.music.apart), pair.dance.genre, pair.music.tempo_bpm)
         for pair in pairs
     ]
     found = re_pair(wanted, candidates, rng, most)
     return [
-        [Pair(pair.dance, music[place]) for place in partners]
+        [Pair(pair.dance, labelled[place]) for place in partners]
         for pair, partners in zip(pairs, found.partners, strict=True)
     ]
 

@@ -216,7 +216,7 @@ def power_told(gap: Gap, alpha: float) -> str:
     needed = sources_needed(gap.mean, gap.spread, alpha)
     if needed is None:
         return f"{shown}; the gap seen is none that more sources would show"
-    return f"{shown}; for the gap seen, {gap.mean:.3g}, {needed} sources are needed"
+    return f"{shown}; if the gap seen, {gap.mean:.3g}, is real, {needed} sources would show it"
 
 
 def _least_sources(alpha: float) -> int:

@@ -231,7 +231,7 @@ def _by_source(clips: Sequence[Heard]) -> dict[str, list[Crop]]:
     """Crops by source, of sources that have any."""
     found: dict[str, list[Crop]] = {}
     for crop in crops(sorted(clips, key=lambda clip: clip.clip_id)):
-        found.setdefault(crop.clip.video_id, []).append(crop)
+        found.setdefault(crop.clip.source, []).append(crop)
     return found
 
 

@@ -150,7 +150,7 @@ def _measured(name: str, clips: Sequence[Heard], rng: np.random.Generator) -> li
     for group, members in groups.items():
         if not members:
             continue
-        mean = Bootstrap([clips[i].video_id for i in members], rng).mean([values[i] for i in members])
+        mean = Bootstrap([clips[i].source for i in members], rng).mean([values[i] for i in members])
         ci = None if mean.low is None or mean.high is None else (mean.low, mean.high)
         lacking = f" ({mean.n_none} of {len(members)} clips have none)" if mean.n_none else ""
         records.append(

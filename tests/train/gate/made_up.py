@@ -16,6 +16,7 @@ def clip(video_id: str, *, n_frames: int = 400, song: str = "", owner: str = "",
     nothing: dict[str, Any] = {
         "clip_id": f"{video_id}_00000000",
         "video_id": video_id,
+        "source": video_id,
         "split": "train",
         "genre": "house",
         "n_frames": n_frames,

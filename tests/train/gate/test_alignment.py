@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from d2midi_build.train.gate import alignment, overfitting, pairs
 from d2midi_build.train.gate.alignment import Gains, alignment_records, gains
 from d2midi_build.train.gate.beat_task import CROP_FRAMES, BeatTask, crops, events_s, what_is_known
 from d2midi_build.train.gate.dances import N_FEATURES
-from d2midi_build.train.gate.heard import Heard
+from d2midi_build.train.gate.heard import Heard, grouped
 from d2midi_build.train.gate.pairs import Pair
 from d2midi_build.train.gate.records import Record
 from d2midi_build.train.models.beats import soft_beats
@@ -98,8 +99,46 @@ def test_dances_that_tell_nothing_fail(tmp_path: Path) -> None:
 
 
 def test_p_after_the_correction_decides_too(told: tuple[list[Heard], Gains]) -> None:
-    records = alignment_records(told[1], 0.011, np.random.default_rng(0))
-    assert named(records, "beats.gap").verdict == named(records, "beats.gain").verdict == "fail"
+    """Of ten sources the least p is 2^-10; twice that is below the level, whatever fails beside it."""
+    records = alignment_records(told[1], 0.9, np.random.default_rng(0))
+    assert named(records, "beats.gap").verdict == "pass"
+    mixed = replace(told[1], own=told[1].own * np.where(np.arange(10) < 3, -1, 1))
+    assert named(alignment_records(mixed, 0.9, np.random.default_rng(0)), "beats.gain").verdict == "fail"
+
+
+def test_a_head_that_knows_how_dense_beats_are_but_not_when_fails(told: tuple[list[Heard], Gains]) -> None:
+    _, found = told
+    rng = np.random.default_rng(0)
+    unmoved = replace(found, shifted=np.stack([found.own * 0.9, found.own]))
+    p = unmoved.p(rng)
+    assert p is not None
+    assert p < 0.005
+    records = alignment_records(unmoved, p, rng)
+    assert named(records, "beats.gap").verdict == named(records, "beats.gain").verdict == "pass"
+    assert named(records, "beats.shift_250ms").verdict == "fail"
+    assert "not when they are" in named(records, "beats.shift_250ms").why
+    by_lot = replace(found, shifted=np.stack([found.own * np.where(np.arange(10) < 5, 3, -3), found.own]))
+    assert (by_lot.p(rng) or 0) > 0.01
+
+
+def test_fewer_than_eight_sources_are_not_testable_however_good_they_are(
+    told: tuple[list[Heard], Gains],
+) -> None:
+    """2^-7 is .0078, and .0156 after Holm's correction."""
+    _, found = told
+    seven = replace(found, sources=(*found.sources[:7], *[found.sources[6]] * 3))
+    assert seven.p(np.random.default_rng(0)) is None
+    record = alignment_records(seven, None, np.random.default_rng(0))[0]
+    assert record.verdict == "not-testable"
+    assert "7 test sources can be compared, 8 are needed" in record.why
+
+
+def test_cameras_on_one_dance_are_one_source(told: tuple[list[Heard], Gains]) -> None:
+    clips, _ = told
+    of_dances = [replace(each, apart=(each.video_id, "", f"dance{i // 8}")) for i, each in enumerate(clips)]
+    assert {each.source for each in grouped(of_dances)} == {"v000", "v008", "v016"}
+    chain = grouped([clip("a", song="s"), clip("b", song="s", owner="o"), clip("c", owner="o"), clip("d")])
+    assert [each.source for each in chain] == ["a", "a", "a", "d"]
 
 
 def test_a_finished_run_is_taken_up_and_says_the_same(tmp_path: Path) -> None:
@@ -167,7 +206,7 @@ def test_nothing_to_compare_is_not_testable_and_no_error(tmp_path: Path) -> None
     clips = [danced(0, "train", "house"), danced(1, "test", "latin")]
     found = gains(pairs.real(clips), clips, tmp_path, (0,), np.random.default_rng(0), steps=2)
     assert found.p(np.random.default_rng(0)) is None
-    (record,) = alignment_records(found, None, np.random.default_rng(0))
+    record = alignment_records(found, None, np.random.default_rng(0))[0]
     assert record.verdict == "not-testable"
     nobody = gains([], [], tmp_path / "none", (0,), np.random.default_rng(0), steps=2)
     assert alignment_records(nobody, nobody.p(np.random.default_rng(0)), np.random.default_rng(0))[0].n == 0

@@ -82,7 +82,8 @@ def test_an_explained_association_passes_and_says_so() -> None:
     assert found.why[-1] == "E does not pass, which is explained: ballet has no beat"
     worse = [replace(each, verdict="fail") if each.stage in "EF" else each for each in GOOD]
     assert decide(worse, explained="ballet has no beat").verdict == "fail"
-    assert decide(GOOD, explained="needless").why == ("A, C, F and G pass, D for tokens, and E.",)
+    assert decide(GOOD, explained="needless").why == decide(GOOD).why
+    assert decide(failing, explained=" ").verdict == "fail"
 
 
 def test_info_alone_is_no_stage_that_was_run() -> None:
@@ -92,7 +93,10 @@ def test_info_alone_is_no_stage_that_was_run() -> None:
 def test_too_few_test_sources_are_not_testable_and_say_how_many_are_needed() -> None:
     found = enough({f"v{i}": "house" for i in range(5)}, ["house", "ballet"])
     assert (found.verdict, found.value, found.threshold) == ("not-testable", 5, 8)
-    assert "5 sources are in test, 8 are needed: 3 more there, or about 80 sources in all" in found.why
+    assert (
+        "5 sources with a genre are in test, 8 are needed: 3 more there, or about 80 sources in all"
+        in found.why
+    )
     decision = decide([*GOOD, found])
     assert decision.verdict == "not-testable"
     assert "80 sources in all" in decision.why[0]

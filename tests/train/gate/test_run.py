@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,18 @@ from d2midi_build.release.build import build
 from d2midi_build.release.reader import open_release
 from d2midi_build.release.verify import verify
 from d2midi_build.synthetic.releases import Sabotage, contents, release
-from d2midi_build.train.gate import run
-from d2midi_build.train.gate.records import Report
+from d2midi_build.train.gate import (
+    alignment,
+    association,
+    drum_task,
+    heard,
+    masked,
+    overfitting,
+    run,
+    static,
+    styles,
+)
+from d2midi_build.train.gate.records import Report, decide
 
 SMALL = (
     Recipe()
@@ -68,7 +80,11 @@ def test_a_good_release_passes_with_a_report_for_programs_and_for_people(tmp_pat
     assert stages == set("ABCDEFGH")
     page = (tmp_path / "release.gate" / "gate.html").read_text()
     assert "Passed: what is paired in this release belongs together" in page
-    assert not (tmp_path / "release.gate" / "runs").exists()
+    assert sorted(path.name for path in (tmp_path / "release.gate").iterdir()) == [
+        ".lock",
+        "gate.html",
+        "gate.json",
+    ]
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
@@ -149,6 +165,76 @@ def test_a_release_of_another_format_names_both_versions(few: Path, tmp_path: Pa
         run.gate(copy, tmp_path / "out")
 
 
+def test_what_others_keep_where_the_report_goes_stays(tmp_path: Path) -> None:
+    folder = made(tmp_path, 12, "leak")
+    mine = tmp_path / "project" / "runs" / "mine"
+    mine.mkdir(parents=True)
+    (mine / "weights.pt").write_text("months of work")
+    (tmp_path / "project" / "gate.html").write_text("of an earlier run")
+    run.gate(folder, tmp_path / "project")
+    assert (mine / "weights.pt").read_text() == "months of work"
+    assert "Failed" in (tmp_path / "project" / "gate.html").read_text()
+
+
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models that learn next to nothing, in no time."""
+    for module in (association, alignment, overfitting, drum_task, styles, masked):
+        if hasattr(module, "STEPS"):
+            monkeypatch.setattr(module, "STEPS", 3)
+    for name in ("association", "gains"):
+        module = association if name == "association" else alignment
+        monkeypatch.setattr(module, name, partial(getattr(module, name), steps=3))
+    monkeypatch.setattr(overfitting, "overfit_beats", partial(overfitting.overfit_beats, steps=3))
+    monkeypatch.setattr(drum_task, "overfit_tokens", partial(drum_task.overfit_tokens, steps=3))
+
+
+def test_a_stopped_gate_goes_on_and_says_the_same(
+    few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch)
+    whole = run.gate(few, tmp_path / "whole", seeds=(0,))
+
+    class Stop(Exception):
+        pass
+
+    def stop(what: str, share: float) -> None:
+        if what == "D: genres":
+            raise Stop
+
+    with pytest.raises(Stop):
+        run.gate(few, tmp_path / "out", seeds=(0,), progress=stop)
+    (kept,) = (tmp_path / "out" / ".gate-runs").iterdir()
+    assert {"drums-0", "overfit-beats", "overfit-tokens"} <= {path.name for path in kept.iterdir()}
+    assert not (tmp_path / "out" / "gate.json").exists()
+    written = {path: path.stat().st_mtime_ns for path in kept.rglob("last.pt")}
+    seen: list[int] = []
+
+    def look(what: str, share: float) -> None:
+        if what == "H: generation" and not seen:
+            seen.extend(path.stat().st_mtime_ns for path in written)
+
+    again = run.gate(few, tmp_path / "out", seeds=(0,), progress=look)
+    assert seen == list(written.values())
+    assert [replace(each, seconds=0.0) for each in again.records] == [
+        replace(each, seconds=0.0) for each in whole.records
+    ]
+    assert not (tmp_path / "out" / ".gate-runs").exists()
+
+
+@pytest.mark.slow
+def test_a_check_that_finds_what_is_not_there_is_invalid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control is given the real pairs, as a check would be whose mixing up does not work."""
+    folder = made(tmp_path, 36)
+    _, clips = heard.read(folder)
+    monkeypatch.setattr(run.pairs, "shuffled", lambda clips, rng, in_split: run.pairs.real(clips))
+    records = run.trained_records(clips, tmp_path / "runs", np.random.default_rng(0), informing=False)
+    control = [each for each in records if each.stage == "G"]
+    assert {each.verdict for each in control} == {"fail"}
+    assert decide([*static.clip_records(clips), *records]).verdict == "invalid"
+
+
 def test_runs_of_other_releases_or_code_are_not_taken_up(tmp_path: Path) -> None:
     first = run._kept(tmp_path, {"release": "a", "code": "1"})
     (first / "beats-0").mkdir()
@@ -162,8 +248,6 @@ def test_runs_of_other_releases_or_code_are_not_taken_up(tmp_path: Path) -> None
 def test_sources_are_drawn_by_split_where_there_are_more_than_models_take(
     few: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from d2midi_build.train.gate import heard
-
     _, clips = heard.read(few)
     assert run.drawn(clips, np.random.default_rng(0)) == clips
     monkeypatch.setattr(run, "MOST_TRAIN", 3)

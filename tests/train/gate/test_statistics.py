@@ -144,7 +144,7 @@ def test_power_is_told_with_the_number_of_sources_needed() -> None:
     smallest = smallest_gap(1.0, 12, 0.05)
     assert told == (
         f"with 12 sources a gap of {smallest:.3g} would be detected with 80% (level 0.05); "
-        "for the gap seen, 0.5, 27 sources are needed"
+        "if the gap seen, 0.5, is real, 27 sources would show it"
     )
     assert power_told(Gap(-0.5, -0.9, -0.1, 12, 1.0), 0.05).endswith("none that more sources would show")
     few = power_told(Gap(5.0, 4.0, 6.0, 5, 1.0), 0.01)
