@@ -10,6 +10,7 @@ import sys
 import typer
 
 from d2midi_build.cli import (
+    annotate,
     build,
     demo,
     doctor,
@@ -46,6 +47,7 @@ app.command("build", rich_help_panel=_MAIN)(build.build)
 app.command("demo", rich_help_panel=_MAIN)(demo.demo)
 app.command("status", rich_help_panel=_MAIN)(status.status)
 app.add_typer(screen.app, name="screen", rich_help_panel=_MAIN)
+app.add_typer(annotate.app, name="annotate", rich_help_panel=_MAIN)
 app.command("preview", rich_help_panel=_MAIN)(preview.preview)
 app.command("export", rich_help_panel=_MAIN)(export.export)
 app.add_typer(release.app, name="release", rich_help_panel=_MAIN)

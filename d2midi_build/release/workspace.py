@@ -13,9 +13,15 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from d2midi_build import manifests, overlays, tables
+from d2midi_build.annotate.clips import ClipNotes
+from d2midi_build.annotate.corrections import Corrections, path_in
+from d2midi_build.annotate.layers import clip_layers
+from d2midi_build.annotate.sheets import sheets
+from d2midi_build.digests import sha256_file
 from d2midi_build.errors import UsageError
 from d2midi_build.flow import SourceNode, TakeNode
 from d2midi_build.ledger import Ledger
+from d2midi_build.music.notes import Notes
 from d2midi_build.recipe import Recipe
 from d2midi_build.release.build import Built, Progress, build
 from d2midi_build.release.checking import Check
@@ -126,6 +132,8 @@ def contents(workspace: Workspace, nodes: list[SourceNode], released: AbstractSe
         groups.setdefault(row["take_id"], {})[f"{row['kind']}_group"] = row["group_id"]
     videos = {row["video_id"]: row for row in rows["videos"]}
     clip_rows = {row["clip_id"]: row for row in rows["clips"]}
+    corrections = Corrections.read(path_in(workspace))
+    folder = workspace.new_tmp()  # for corrected notes; the next run clears it
     clips, left_out = [], {}
     for take in manifests.takes(nodes):
         if any(removal.covers(take.video_id, take.take_id) for removal in removed):
@@ -138,7 +146,8 @@ def contents(workspace: Workspace, nodes: list[SourceNode], released: AbstractSe
                 "performer_group": None,
                 **groups[take.take_id],
             }
-            clips.append(_clip(workspace, take, {name: known[name] for name in GIVEN}))
+            clip = _clip(workspace, take, {name: known[name] for name in GIVEN})
+            clips.append(_corrected(clip, corrections, folder))
         elif take.records:
             left_out[take.take_id] = "not complete"
     public = [each for each in removed if any(each.covers(_video_of(clip), clip) for clip in released)]
@@ -297,6 +306,18 @@ def _clip(workspace: Workspace, take: TakeNode, row: Mapping[str, Any]) -> Clip:
         files[name] = workspace.artefact(record.stage, record.item, record.key) / file
         digests[name] = record.files[file]
     return Clip(row, files, digests)
+
+
+def _corrected(clip: Clip, corrections: Corrections, folder: Path) -> Clip:
+    """The clip with its notes in all layers, where people have corrected any."""
+    n_frames = clip.row["n_frames"]
+    corrected = {*corrections.sheet_ids()}
+    if corrected.isdisjoint(sheet.sheet_id for sheet in sheets(clip.clip_id, n_frames)):
+        return clip
+    machine = Notes.from_table(tables.read(clip.files["notes"]))
+    path = folder / f"{clip.clip_id}.notes.parquet"
+    tables.write(path, clip_layers(ClipNotes(clip.clip_id, n_frames, machine), corrections).to_table())
+    return Clip(clip.row, {**clip.files, "notes": path}, {**clip.digests, "notes": sha256_file(path)})
 
 
 def _video(row: Mapping[str, Any]) -> dict[str, Any]:

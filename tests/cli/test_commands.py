@@ -77,6 +77,8 @@ def test_the_commands() -> None:
         "retry", "validate", "gc", "doctor", "models", "models train-embedded",
         "screen", "screen list", "screen decide", "screen calibrate",
         "release", "release build", "release verify", "release show", "release remove", "gate", "evaluate",
+        "annotate", "annotate export-midi", "annotate import-midi", "annotate status", "annotate settle",
+        "annotate withdraw",
     }  # fmt: skip
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mido
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,6 +17,11 @@ import pytest
 import soundfile
 
 from d2midi_build import open_release, tables
+from d2midi_build.annotate.clips import read_clip
+from d2midi_build.annotate.corrections import Corrections, append, path_in
+from d2midi_build.annotate.daw_export import export_midi
+from d2midi_build.annotate.daw_files import read
+from d2midi_build.annotate.daw_import import import_midi
 from d2midi_build.cli import main
 from d2midi_build.motion.keypoints import part_array, read_frames
 from d2midi_build.music.midi import to_midi_bytes
@@ -113,6 +120,32 @@ def test_a_second_release_keeps_the_splits_and_the_first_one_is_as_it_was(
     previous = ("--previous", tmp_path / "1.0.1")
     run("build", "-w", workspace, "--version", "1.0.3", "--out", tmp_path / "1.0.3", *previous)
     assert splits(tmp_path / "1.0.3") == flipped, "as an earlier release had them"
+
+
+def test_notes_that_people_corrected_are_in_the_layers_of_a_release(
+    workspace: Path, run: Run, tmp_path: Path
+) -> None:
+    opened = Workspace.open(workspace)
+    clip_id = tables.read(opened.manifests / "clips.parquet", ["clip_id"]).column(0)[0].as_py()
+    clip = read_clip(opened, clip_id)
+    none = Corrections()
+    song = mido.MidiFile(file=io.BytesIO(export_midi(clip, none)))
+    heard = next(m for track in song.tracks for m in track if m.type == "note_on" and m.velocity)
+    heard.velocity = 1 + heard.velocity % 127
+    saved = io.BytesIO()
+    song.save(file=saved)
+    found = import_midi(
+        read(saved.getvalue(), "song.mid"), clip, none, by="ada", at="2026-11-26", reason="heard"
+    )
+    append(path_in(opened), found.corrections)
+    run("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "1.0.0")
+    assert run("verify", tmp_path / "1.0.0")["ok"]
+    velocities = {}
+    for layer in ("machine", "heard", "final"):
+        release = open_release(tmp_path / "1.0.0", parts=("body",), layer=layer)
+        velocities[layer] = sorted(release.clip(clip_id).notes.velocity.tolist())
+    assert velocities["machine"] == sorted(clip.notes.velocity.tolist())
+    assert velocities["heard"] == velocities["final"] != velocities["machine"]
 
 
 def splits(release: Path) -> dict[str, str]:

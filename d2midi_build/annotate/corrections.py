@@ -1,0 +1,316 @@
+"""The corrections of a workspace: what people left in each sheet, and which of it counts.
+
+``overlays/corrections.jsonl`` is appended to and never made again from anything: a line per correction, with who, when,
+with what tool and why, all notes of the sheet in all three layers, and the digest of what the person was shown. A line
+that a power cut tore is ignored, as in all overlays.
+
+Which of a sheet's corrections counts:
+
+1. The newest of each person; if that withdraws, none of theirs.
+2. Whoever was shown somebody's correction and changed it goes on from it: the earlier one is done with.
+3. A reviewer's counts, whoever else corrected the sheet; the newest if there are several.
+4. Without one, corrections that agree count (the newest of them). Those that do not are a conflict, and then *none*
+   counts until a reviewer settles it or one is withdrawn: the machine's notes stay. Taking the later one would make a
+   release depend on who saved last, and would pass off as corrected what two professionals dispute. Nothing is lost,
+   since both are kept.
+5. One carried over from another clip, the newest of several, counts only where nobody has corrected the sheet itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from d2midi_build import clock, overlays
+from d2midi_build.annotate.layering import (
+    REASONS,
+    Layer,
+    Layered,
+    Reason,
+    decode,
+    encode,
+)
+from d2midi_build.annotate.sheets import clip_of_sheet
+from d2midi_build.errors import UsageError
+from d2midi_build.workspace import Workspace
+
+ONSET_S: Final = 0.01
+"""Corrections agree where onsets differ by no more: two pixels of Label Studio's grid (5 ms, facts/label-studio.md)."""
+
+OFFSET_S: Final = 0.05
+"""And offsets: mir_eval's tolerance; where a note ends is hard to hear."""
+
+VELOCITY: Final = 8
+"""And velocities."""
+
+_NOTHING: Final = Layered({}, {}, {})
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What one person left in one sheet.
+
+    Attributes
+    ----------
+    sheet_id, by : str
+    at : str
+        UTC, ISO 8601.
+    reason : {"heard", "aligned", "pleasant"}
+        The default; single notes may have others, see ``layered``.
+    tool : str
+        What they worked with, e.g. ``midi``.
+    shown : str
+        Digest of what they were shown (`Layered.said`).
+    layered : Layered
+        The sheet's notes; its layer ``machine`` is what the machine said at that time.
+    reviewer : bool
+        Whether they settle what others dispute.
+    withdrawn : bool
+        Takes their earlier corrections of the sheet back; then ``layered`` is empty.
+    carried_from : str
+        Sheets of another clip with the same recording that this was made from, with commas; empty if none.
+    """
+
+    sheet_id: str
+    by: str
+    at: str
+    reason: Reason
+    tool: str
+    shown: str
+    layered: Layered
+    reviewer: bool = False
+    withdrawn: bool = False
+    carried_from: str = ""
+
+    @property
+    def machine(self) -> str:
+        """Digest of the machine's notes it was made from."""
+        return self.layered.transcribed
+
+    @property
+    def said(self) -> str:
+        """Digest of what it says."""
+        return self.layered.said
+
+    def repeats(self, other: Correction) -> bool:
+        """Whether it says the same as another, time and tool aside."""
+        return replace(self, at=other.at, tool=other.tool) == other
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What counts in a sheet.
+
+    Attributes
+    ----------
+    sheet_id : str
+    applied : Correction or None
+        None where nobody corrected it, or a conflict is not settled.
+    others : tuple of Correction
+        Newest ones of other people that say something else: those in conflict, or those that a reviewer overruled.
+    """
+
+    sheet_id: str
+    applied: Correction | None = None
+    others: tuple[Correction, ...] = ()
+
+    @property
+    def conflict(self) -> bool:
+        """Whether people dispute it and nobody has settled it."""
+        return self.applied is None and bool(self.others)
+
+    def told(self) -> str:
+        """A conflict in words; empty where there is none."""
+        if not self.conflict:
+            return ""
+        people = " and ".join(f"{each.by} ({each.at[:10]})" for each in self.others)
+        return (
+            f"{self.sheet_id}: {people} disagree, so the machine's notes stay. A correction by a reviewer "
+            "settles it, or one of them withdraws theirs"
+        )
+
+
+class Corrections:
+    """The corrections of a workspace, as far as they have been made.
+
+    Parameters
+    ----------
+    lines : iterable of Correction
+        In the order in which they were made.
+    """
+
+    def __init__(self, lines: Iterable[Correction] = ()) -> None:
+        self.lines = tuple(lines)
+        self._of: dict[str, list[Correction]] = {}
+        for line in self.lines:
+            self._of.setdefault(line.sheet_id, []).append(line)
+
+    @classmethod
+    def read(cls, path: Path, clip_id: str = "") -> Corrections:
+        """Those that a file holds, or of them those of one clip; a damaged line is ignored with a warning.
+
+        Raises
+        ------
+        WorkspaceError
+            If the file cannot be read.
+        """
+        found = overlays.read(path, _decoded)
+        return cls(each for each in found if not clip_id or clip_of_sheet(each.sheet_id)[0] == clip_id)
+
+    def sheet_ids(self) -> list[str]:
+        """The sheets that have been corrected at some time, sorted."""
+        return sorted(self._of)
+
+    def earlier(self) -> Iterable[Corrections]:
+        """As they were before the last line, before the one before it, and so on, down to none."""
+        for n in range(len(self.lines) - 1, -1, -1):
+            yield Corrections(self.lines[:n])
+
+    def newest_of(self, sheet_id: str, by: str) -> Correction | None:
+        """A person's newest line for a sheet, one that withdraws included."""
+        mine = [line for line in self._of.get(sheet_id, ()) if line.by == by]
+        return mine[-1] if mine else None
+
+    def required(self, sheet_id: str, by: str) -> Correction:
+        """A person's newest correction of a sheet.
+
+        Raises
+        ------
+        UsageError
+            If there is none, or it was withdrawn; names who has one.
+        """
+        found = self.newest_of(sheet_id, by)
+        if found is None or found.withdrawn:
+            people = sorted({line.by for line in self._of.get(sheet_id, ())})
+            current = [who for who in people if not getattr(self.newest_of(sheet_id, who), "withdrawn", True)]
+            raise UsageError(
+                f"{by} has no correction of {sheet_id!r}; corrected by: {', '.join(current) or 'nobody'}"
+            )
+        return found
+
+    def standing(self, sheet_id: str) -> Standing:
+        """What counts in a sheet, by the rules in the module's docstring."""
+        lines = self._of.get(sheet_id, [])
+        newest = {line.by: place for place, line in enumerate(lines)}
+        active = [lines[place] for place in sorted(newest.values()) if not lines[place].withdrawn]
+        own = [line for line in active if not line.carried_from] or active[-1:]
+        current = [
+            line
+            for place, line in enumerate(own)
+            if line.reviewer or not any(_goes_on(later, line) for later in own[place + 1 :])
+        ]
+        if not current:
+            return Standing(sheet_id)
+        reviewed = [line for line in current if line.reviewer]
+        last = (reviewed or current)[-1]
+        others = tuple(line for line in current if not agree(line.layered, last.layered))
+        if others and not reviewed:
+            return Standing(sheet_id, None, tuple(current))
+        return Standing(sheet_id, last, others)
+
+
+def path_in(workspace: Workspace) -> Path:
+    """The file of a workspace."""
+    return workspace.root / "overlays" / "corrections.jsonl"
+
+
+def append(path: Path, new: Sequence[Correction]) -> list[Correction]:
+    """Keep corrections, all or none, but those that repeat their author's newest for the sheet; which were kept.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read or written.
+    """
+    known = Corrections.read(path)
+    kept = []
+    for correction in new:
+        before = known.newest_of(correction.sheet_id, correction.by)
+        if (correction.withdrawn and before is None) or (before is not None and correction.repeats(before)):
+            continue
+        kept.append(correction)
+    if kept:
+        overlays.append(path, map(_encoded, kept))
+    return kept
+
+
+def withdrawal(correction: Correction, at: str) -> Correction:
+    """The line that takes a correction back."""
+    return replace(
+        correction, at=at, withdrawn=True, layered=_NOTHING, shown="", tool="withdraw", carried_from=""
+    )
+
+
+def settlement(correction: Correction, by: str, at: str) -> Correction:
+    """A reviewer's line that says what somebody else's correction says."""
+    return replace(correction, by=by, at=at, tool="settle", reviewer=True, carried_from="")
+
+
+def agree(one: Layered, other: Layered) -> bool:
+    """Whether two people left the same in a sheet, in both layers, up to small differences of time and velocity."""
+    return one.said == other.said or (_alike(one.heard, other.heard) and _alike(one.final, other.final))
+
+
+def _alike(one: Layer, other: Layer) -> bool:
+    if len(one) != len(other):
+        return False
+    ours, theirs = (
+        sorted(layer.values(), key=lambda row: (row.instrument, row.pitch, row.onset_s, row.offset_s))
+        for layer in (one, other)
+    )
+    slack = 0.5 / clock.SAMPLE_RATE_HZ
+    return all(
+        (a.instrument, a.pitch) == (b.instrument, b.pitch)
+        and abs(a.onset_s - b.onset_s) <= ONSET_S + slack
+        and abs(a.offset_s - b.offset_s) <= OFFSET_S + slack
+        and abs(a.velocity - b.velocity) <= VELOCITY
+        for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+def _goes_on(later: Correction, earlier: Correction) -> bool:
+    """Whether a correction was made from what an earlier one says, and not only from the same machine's notes."""
+    return later.shown == earlier.said != earlier.shown
+
+
+def _encoded(correction: Correction) -> dict[str, Any]:
+    return {
+        "sheet": correction.sheet_id,
+        "by": correction.by,
+        "at": correction.at,
+        "reason": correction.reason,
+        "tool": correction.tool,
+        "reviewer": correction.reviewer,
+        "withdrawn": correction.withdrawn,
+        "carried_from": correction.carried_from,
+        "shown": correction.shown,
+        "machine": correction.machine,
+        "notes": encode(correction.layered),
+    }
+
+
+def _decoded(data: dict[str, Any]) -> Correction:
+    """Of a line; a newer d2midi may have written more into it."""
+    try:
+        correction = Correction(
+            data["sheet"],
+            str(data["by"]),
+            str(data["at"]),
+            data["reason"],
+            str(data["tool"]),
+            str(data["shown"]),
+            decode(data["notes"]),
+            bool(data["reviewer"]),
+            bool(data["withdrawn"]),
+            str(data["carried_from"]),
+        )
+        if correction.machine != data["machine"]:
+            raise ValueError("its notes of the machine do not have the digest it names")
+    except KeyError as error:
+        raise ValueError(f"no {error}") from error
+    if correction.reason not in REASONS:
+        raise ValueError(f"reason {correction.reason!r} is none of {', '.join(REASONS)}")
+    clip_of_sheet(correction.sheet_id)
+    return correction
