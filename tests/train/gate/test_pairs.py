@@ -129,3 +129,9 @@ def test_where_the_genre_has_no_other_source_there_is_no_other_music() -> None:
     clips = [clip("a"), clip("b", genre="ballet"), clip("b", genre="ballet")]
     assert re_paired(real(clips), clips, rng()) == [[], [], []]
     assert re_paired([], clips, rng()) == []
+
+
+def test_a_dance_of_no_genre_is_held_against_nothing_and_lends_its_music_to_none() -> None:
+    clips = [clip("a", genre=""), clip("b", genre=""), clip("c"), clip("d")]
+    found = re_paired(real(clips), clips, np.random.default_rng(0))
+    assert [[other.music.video_id for other in others] for others in found] == [[], [], ["d"], ["c"]]
