@@ -1,16 +1,16 @@
 """Does the release gate pass good releases, fail bad ones for their own reasons, and how many sources does it need?
 
     python benchmarks/gate.py sabotage [--good 20] [--bad 10] [--kinds swapped,leak] [--sources 120] [--out FILE]
-    python benchmarks/gate.py power [--seeds 3] [--sources 80,120,240] [--effects 1,0.5,0.35] [--out FILE]
+    python benchmarks/gate.py power [--seeds 3] [--sources 120] [--effects 1,0.5,0.35,0.25] [--out FILE]
 
 `sabotage` makes synthetic releases in memory (motion, notes and beats as the reader gives them, but for rounding;
 `pytest tests/train/gate/test_run.py` has files), runs the stages that decide but those on files, with --all the others
 too, and says for each kind how many seeds got which verdict, and which records failed. Finished rows are kept in --out:
 a run that was stopped goes on.
 
-`power` trains the beat heads alone and says, for so many sources and such an effect, how many of the seeds pass stage
-F, and how likely a release passes by the gaps seen: mean and spread over all test sources of all seeds, put
-into the noncentral t of `train.gate.statistics.power` for as many test sources as one release has.
+`power` trains the beat heads alone and says, for such an effect, how many of the seeds pass stage F, and how likely so
+many test sources pass it: mean and spread of the gaps, gains and losses of all test sources of all seeds, put into the
+noncentral t of `train.gate.statistics.power`; the least of the three counts.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from d2midi_build.synthetic.releases import SABOTAGES, Sabotage, Source, spoiled
 from d2midi_build.train.gate.heard import Heard, assembled, grouped
 
 Row = dict[str, Any]
+TEST_SOURCES = (8, 12, 24, 48)
 PARTS = ("body", "left_hand", "right_hand", "face")
 
 
@@ -209,29 +210,27 @@ def print_sabotage(rows: Iterable[Row], console: Console) -> None:
 
 
 def print_power(rows: Sequence[Row], console: Console) -> None:
-    """Seeds that pass, and power by the gaps seen."""
+    """Seeds that pass, and how likely so many test sources show gaps as they were seen."""
     from d2midi_build.train.gate.alignment import LEVEL
     from d2midi_build.train.gate.statistics import power as power_of
 
-    table = Table("effect", "sources", "in test", "pass F", "power", "gap", "gain", "F1 (chance)")
+    heads = [f"{n} in test" for n in TEST_SOURCES]
+    table = Table("effect", "sources", "pass F", *heads, "gap", "gain", "lost", "F1 (chance)")
     cells: dict[tuple[float, int], list[Row]] = {}
     for row in rows:
         cells.setdefault((row["effect"], row["sources"]), []).append(row)
     for (effect, sources), mine in sorted(cells.items(), reverse=True):
-        n = round(float(np.mean([len(row["gaps"]) for row in mine])))
-        both = []
-        for name in ("gaps", "gains"):
+        parts = []
+        for name in ("gaps", "gains", "lost"):
             every = np.concatenate([row[name] for row in mine])
-            both.append((float(every.mean()), float(every.std(ddof=1))))
-        chance = min(power_of(mean, spread, n, LEVEL / 2) for mean, spread in both)
+            parts.append((float(every.mean()), float(every.std(ddof=1))))
+        likely = [min(power_of(mean, spread, n, LEVEL / 2) for mean, spread in parts) for n in TEST_SOURCES]
         table.add_row(
             f"{effect:g}",
             str(sources),
-            str(n),
             f"{sum(row['p'] < LEVEL / 2 for row in mine)} of {len(mine)}",
-            f"{chance:.2f}",
-            f"{both[0][0]:.4f}",
-            f"{both[1][0]:.4f}",
+            *(f"{each:.2f}" for each in likely),
+            *(f"{mean:.4f}" for mean, _ in parts),
             f"{np.mean([row['f1'] for row in mine]):.2f} ({np.mean([row['f1_chance'] for row in mine]):.2f})",
         )
     console.print(table)
@@ -259,8 +258,8 @@ def main() -> None:
     one.set_defaults(work=sabotage, show=print_sabotage)
     other = modes.add_parser("power")
     other.add_argument("--seeds", type=int, default=3)
-    other.add_argument("--sources", type=numbers, default=[80, 120, 240])
-    other.add_argument("--effects", type=partial(_list, float), default=[1.0, 0.5, 0.35, 0.25, 0.15])
+    other.add_argument("--sources", type=numbers, default=[120])
+    other.add_argument("--effects", type=partial(_list, float), default=[1.0, 0.5, 0.35, 0.25])
     other.set_defaults(work=power, show=print_power)
     for mode in (one, other):
         mode.add_argument("--out", type=Path, help="JSON lines of finished rows, to go on from")
