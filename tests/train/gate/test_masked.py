@@ -262,7 +262,7 @@ def test_shares_are_of_a_source_over_all_its_crops() -> None:
         ({"n_frames": 79}, "train has no clip of 4 s with notes"),
         ({"split": "test"}, "train has no clip of 4 s with notes"),
         ({"split": "train"}, "0 test sources have a clip of 4 s with notes, 5 are needed: 5 more"),
-        ({"video_id": "one"}, "1 test sources have a clip of 4 s with notes, 5 are needed: 4 more"),
+        ({"source": "one"}, "1 test sources have a clip of 4 s with notes, 5 are needed: 4 more"),
     ],
 )
 def test_too_little_is_not_testable_and_says_why(

@@ -170,7 +170,7 @@ def test_statistics_are_those_of_the_clips(good: Checked) -> None:
 
 
 def test_shift_is_the_largest_distance_of_cumulative_shares(good: Checked) -> None:
-    base = [replace(good.clips[0], video_id=f"v{i}") for i in range(6)]
+    base = [replace(good.clips[0], video_id=f"v{i}", source=f"v{i}") for i in range(6)]
     tempi = [("train", 100.0), ("train", 110.0), ("train", 120.0), ("test", 111.0), ("test", 130.0)]
     clips = [replace(clip, split=s, tempo_bpm=t) for clip, (s, t) in zip(base, tempi, strict=False)]
     # Below 110: 2/3 of train, none of test.
@@ -184,7 +184,7 @@ def test_too_few_sources_for_a_lag_say_how_many_more(good: Checked) -> None:
 
 
 def test_clips_of_one_source_are_one_in_the_lag(good: Checked) -> None:
-    pairs = [replace(clip, video_id=f"v{i // 2}") for i, clip in enumerate(good.clips)]
+    pairs = [replace(clip, source=f"v{i // 2}") for i, clip in enumerate(good.clips)]
     found = lag.lag_records(pairs, np.random.default_rng(0))
     assert found.records[0].n == SOURCES / 2
     motion, onset = lag.joined(good.clips[:2])
