@@ -263,7 +263,15 @@ def _correction(
     assert largest is not None
     names = ",".join(part.sheet.sheet_id for part, _ in of)
     return Correction(
-        sheet.sheet_id, largest.by, at, largest.reason, TOOL, shown, layered, carried_from=names
+        sheet.sheet_id,
+        largest.by,
+        at,
+        largest.reason,
+        TOOL,
+        shown,
+        layered,
+        carried_from=names,
+        end_frame=sheet.end_frame,
     )
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,6 +72,8 @@ class Correction:
         Takes their earlier corrections of the sheet back; then ``layered`` is empty.
     carried_from : str
         Sheets of another clip with the same recording that this was made from, with commas; empty if none.
+    end_frame : int or None
+        Where the sheet ended, which is the last of its clip if that has become longer since; None in older lines.
     """
 
     sheet_id: str
@@ -83,6 +86,7 @@ class Correction:
     reviewer: bool = False
     withdrawn: bool = False
     carried_from: str = ""
+    end_frame: int | None = None
 
     @property
     def machine(self) -> str:
@@ -96,7 +100,8 @@ class Correction:
 
     def repeats(self, other: Correction) -> bool:
         """Whether it says the same as another, time and tool aside."""
-        return replace(self, at=other.at, tool=other.tool) == other
+        same = _person(self.by) == _person(other.by)
+        return same and replace(self, by=other.by, at=other.at, tool=other.tool) == other
 
 
 @dataclass(frozen=True)
@@ -148,15 +153,17 @@ class Corrections:
             self._of.setdefault(line.sheet_id, []).append(line)
 
     @classmethod
-    def read(cls, path: Path, clip_id: str = "") -> Corrections:
+    def read(cls, path: Path, clip_id: str = "", *, strictly: bool = False) -> Corrections:
         """Those that a file holds, or of them those of one clip; a damaged line is ignored with a warning.
 
         Raises
         ------
         WorkspaceError
             If the file cannot be read.
+        UsageError
+            If ``strictly`` and a line is damaged, but for a last one that a power cut tore.
         """
-        found = overlays.read(path, _decoded)
+        found = overlays.read(path, _decoded, partial(_not_ignored, path) if strictly else overlays.ignored)
         return cls(each for each in found if not clip_id or clip_of_sheet(each.sheet_id)[0] == clip_id)
 
     def sheet_ids(self) -> list[str]:
@@ -170,8 +177,16 @@ class Corrections:
 
     def newest_of(self, sheet_id: str, by: str) -> Correction | None:
         """A person's newest line for a sheet, one that withdraws included."""
-        mine = [line for line in self._of.get(sheet_id, ()) if line.by == by]
+        mine = [line for line in self._of.get(sheet_id, ()) if _person(line.by) == _person(by)]
         return mine[-1] if mine else None
+
+    def since_withdrawal(self, sheet_id: str, by: str) -> list[Correction]:
+        """A person's lines for a sheet, in order, without those that they have withdrawn."""
+        found: list[Correction] = []
+        for line in self._of.get(sheet_id, ()):
+            if _person(line.by) == _person(by):
+                found = [] if line.withdrawn else [*found, line]
+        return found
 
     def required(self, sheet_id: str, by: str) -> Correction:
         """A person's newest correction of a sheet.
@@ -183,8 +198,8 @@ class Corrections:
         """
         found = self.newest_of(sheet_id, by)
         if found is None or found.withdrawn:
-            people = sorted({line.by for line in self._of.get(sheet_id, ())})
-            current = [who for who in people if not getattr(self.newest_of(sheet_id, who), "withdrawn", True)]
+            newest = {_person(line.by): line for line in self._of.get(sheet_id, ())}
+            current = [line.by for _, line in sorted(newest.items()) if not line.withdrawn]
             raise UsageError(
                 f"{by} has no correction of {sheet_id!r}; corrected by: {', '.join(current) or 'nobody'}"
             )
@@ -193,7 +208,7 @@ class Corrections:
     def standing(self, sheet_id: str) -> Standing:
         """What counts in a sheet, by the rules in the module's docstring."""
         lines = self._of.get(sheet_id, [])
-        newest = {line.by: place for place, line in enumerate(lines)}
+        newest = {_person(line.by): place for place, line in enumerate(lines)}
         active = [lines[place] for place in sorted(newest.values()) if not lines[place].withdrawn]
         own = [line for line in active if not line.carried_from] or active[-1:]
         current = [
@@ -272,7 +287,26 @@ def _alike(one: Layer, other: Layer) -> bool:
 
 def _goes_on(later: Correction, earlier: Correction) -> bool:
     """Whether a correction was made from what an earlier one says, and not only from the same machine's notes."""
-    return later.shown == earlier.said != earlier.shown
+    machine = later.layered.machine
+    return (
+        later.shown == earlier.said != earlier.shown
+        and later.shown != Layered(machine, machine, machine).said
+    )
+
+
+def _person(by: str) -> str:
+    """A name as names are compared."""
+    return by.strip().casefold()
+
+
+def _not_ignored(path: Path, told: str) -> None:
+    """What becomes of a damaged line where all corrections are needed."""
+    data = path.read_bytes()
+    last = data.count(b"\n") + 1
+    if not data.endswith(b"\n") and told.startswith(f"{path} line {last} "):
+        overlays.ignored(told)
+    else:
+        raise UsageError(f"{told}: mend or delete it, since what it corrects would not be in the release")
 
 
 def _encoded(correction: Correction) -> dict[str, Any]:
@@ -285,6 +319,7 @@ def _encoded(correction: Correction) -> dict[str, Any]:
         "reviewer": correction.reviewer,
         "withdrawn": correction.withdrawn,
         "carried_from": correction.carried_from,
+        "end_frame": correction.end_frame,
         "shown": correction.shown,
         "machine": correction.machine,
         "notes": encode(correction.layered),
@@ -305,6 +340,7 @@ def _decoded(data: dict[str, Any]) -> Correction:
             bool(data["reviewer"]),
             bool(data["withdrawn"]),
             str(data["carried_from"]),
+            None if data.get("end_frame") is None else int(data["end_frame"]),
         )
         if correction.machine != data["machine"]:
             raise ValueError("its notes of the machine do not have the digest it names")

@@ -28,6 +28,8 @@ TOOL: Final = "midi"
 
 _MARK: Final = "d2midi "
 _DIGITS: Final = 16
+_LONGEST: Final = 1000
+"""Characters of a text that may be a stamp."""
 
 Key = tuple[int, int]
 """Number of a sheet and of a note in it."""
@@ -114,10 +116,10 @@ def stamp_of(file: DawFile) -> Stamp | None:
         if start < 0:
             continue
         try:
-            data, _ = json.JSONDecoder().raw_decode(text[start + len(_MARK) :])
+            data, _ = json.JSONDecoder().raw_decode(text[start + len(_MARK) :][:_LONGEST])
             sheet = None if data["sheet"] is None else int(data["sheet"])
             return Stamp(str(data["clip"]), sheet, str(data["shown"]), str(data["tempo"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue
     return None
 

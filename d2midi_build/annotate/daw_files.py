@@ -7,6 +7,7 @@ drop programs, but keep names.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -124,8 +125,9 @@ def read(data: bytes, name: str) -> DawFile:
     """What a MIDI file of type 0 or 1 holds; ``name`` is what errors call it.
 
     A track's name says its instrument, if it is one of the 13 or begins with one ("Violin 2"); otherwise channel 10 is
-    the drum kit and the program that the track set says it. A second note-on of a sounding pitch ends the first note; a
-    note without an end lasts until its track ends. Pedals are not read.
+    the drum kit and the program that the track set says it. A second note-on of a sounding pitch ends the first note,
+    whose own note-off may come later: where a key has as many note-offs as note-ons, it is not that of the second. A
+    note without an end lasts until its track ends. Pedals and pitch bends are not read.
 
     Raises
     ------
@@ -137,7 +139,8 @@ def read(data: bytes, name: str) -> DawFile:
         tempo = _tempo(file)
     except DAMAGE as error:
         raise UsageError(
-            f"{name} cannot be read as a MIDI file ({error}): export it from the DAW again, as MIDI type 1"
+            f"{name} cannot be read as a MIDI file ({str(error) or type(error).__name__}): export it from the DAW "
+            "again, as MIDI type 1"
         ) from error
     if file.type not in (0, 1) or file.ticks_per_beat <= 0:
         raise UsageError(
@@ -173,6 +176,8 @@ def _notes(track: mido.MidiTrack, number: int, file: str) -> list[Played]:
     own = _named(named)
     programs: dict[int, int] = {}
     sounding: dict[tuple[int, int], tuple[int, int, Instrument]] = {}
+    owed: Counter[tuple[int, int]] = Counter()  # note-offs still to come of notes that another has ended
+    unpaired = _unpaired(track)
     found: list[Played] = []
     tick = 0
 
@@ -186,15 +191,30 @@ def _notes(track: mido.MidiTrack, number: int, file: str) -> list[Played]:
             programs[message.channel] = message.program
         elif message.type in ("note_on", "note_off"):
             key = message.channel, message.note
+            begins = message.type == "note_on" and message.velocity > 0
+            if owed[key] and not begins:
+                owed[key] -= 1
+                continue
             if key in sounding:
                 end(key)
-            if message.type == "note_on" and message.velocity > 0:
+                owed[key] += begins and not unpaired[key]
+            if begins:
                 instrument = own or _by_channel(message.channel, programs)
                 if instrument is None:
                     raise UsageError(_unknown(file, number, named))
                 sounding[key] = tick, message.velocity, instrument
     for key in list(sounding):
         end(key)
+    return found
+
+
+def _unpaired(track: mido.MidiTrack) -> Counter[tuple[int, int]]:
+    """By key: how many more note-ons than note-offs there are."""
+    found: Counter[tuple[int, int]] = Counter()
+    for message in track:
+        if message.type in ("note_on", "note_off"):
+            begins = message.type == "note_on" and message.velocity > 0
+            found[message.channel, message.note] += 1 if begins else -1
     return found
 
 

@@ -1,25 +1,28 @@
 """What people changed in a DAW, read from a file that `daw_export` made and they worked on.
 
 What comes back is compared with what went out, not with what there is now: notes that nobody touched keep their exact
-times although DAWs round them to ticks of their own, and what others corrected meanwhile is not undone.
+times although DAWs round them to ticks of their own, and what others corrected meanwhile is not undone. A file that
+comes back again is compared with what its author left in it the time before: only what is new has the new reason.
 """
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
+
+import numpy as np
 
 from d2midi_build import clock
 from d2midi_build.annotate.clips import ClipNotes
 from d2midi_build.annotate.corrections import Correction, Corrections
 from d2midi_build.annotate.daw_export import TOOL, Key, Out, Stamp, outgoing, row_of, stamp_of, tempo_digest
 from d2midi_build.annotate.daw_files import DawFile
-from d2midi_build.annotate.edits import Edit, edits, revised, untouched
-from d2midi_build.annotate.layering import Reason, Row
+from d2midi_build.annotate.edits import Edit, changes, edits, revised, untouched
+from d2midi_build.annotate.layering import Layered, Reason, Row
+from d2midi_build.annotate.layers import Sheeted
 from d2midi_build.annotate.matching import matched
 from d2midi_build.annotate.sheets import sheet_numbers
 from d2midi_build.annotate.tempo import TempoMap
@@ -31,6 +34,11 @@ _LEAST_FOUND: Final = 0.5
 _FEW: Final = 8
 """With fewer notes that cannot be told."""
 
+_MOST_RELABELLED: Final = 0.5
+"""Nobody gives more of a clip's notes another instrument and changes nothing else: tracks have lost their names."""
+
+_K = TypeVar("_K")
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -40,8 +48,12 @@ class Imported:
     ----------
     corrections : tuple of Correction
         Of the sheets in which something changed, and of all sheets of the file where that was asked for.
+    again : tuple of str
+        Sheets of which the file says what its author's corrections have said before.
     edits : mapping of str to tuple of Edit
-        By sheet: what was changed in this file, without what was corrected before it went out.
+        By sheet: what was changed in this file, without what was corrected before it went out or came back.
+    undone : mapping of str to int
+        By sheet: how many earlier edits were taken back.
     n_notes, n_same : int
         Notes in the file, and those of them that are as they went out.
     n_unheld : int
@@ -52,7 +64,9 @@ class Imported:
     """
 
     corrections: tuple[Correction, ...]
+    again: tuple[str, ...]
     edits: Mapping[str, tuple[Edit, ...]]
+    undone: Mapping[str, int]
     n_notes: int
     n_same: int
     n_unheld: int
@@ -89,20 +103,29 @@ def import_midi(
         Whether they vouch for the sheets that they left as they were, too.
     anyway : bool, optional
         Take a file that does not say what it is of, or that went out before the notes were made again: what differs
-        from the notes as they are now counts as changed. Or one that says what it is of and holds few of its notes.
+        from the notes as they are now counts as changed. Or one that says what it is of and holds few of its notes or
+        most with another instrument, or that is older than its author's newest corrections and replaces them.
 
     Raises
     ------
     UsageError
-        If the file is of another clip or of notes that are no more, has too few of the clip's notes, or has notes
-        outside of the clip or of its sheet.
+        If the file is of another clip or of notes that are no more, has too few of the clip's notes or too many with
+        another instrument, has notes outside of the clip or of its sheet, or is older than its author's newest work.
     """
     stamp = stamp_of(file)
-    out = _went_out(stamp, clip, corrections, sheet, anyway=anyway)
+    then, out = _went_out(stamp, clip, corrections, sheet, anyway=anyway)
+    bases = {number: _base(corrections, part, by) for number, part in out.parts.items()}
+    upon = {n: part.layered if (base := bases[n]) is None else base.layered for n, part in out.parts.items()}
     now = _in_time(file, out, stamp)
-    before = {key: row_of(note, out.tempo) for key, note in out.notes.items()}
-    keys = dict(enumerate(sorted(before)))
-    found = matched({place: before[key] for place, key in keys.items()}, now.notes, now.slack)
+    went_out = {key: row_of(note, out.tempo) for key, note in out.notes.items()}
+    before = _expected(out, upon, went_out)
+    keys, slack = dict(enumerate(sorted(before))), now.slack(before)
+    places = {key: place for place, key in keys.items()}
+    found = matched(
+        {place: before[key] for place, key in keys.items()},
+        now.notes,
+        {places[key]: n for key, n in slack.items()},
+    )
     known = {keys[place]: row for place, row in found.items() if place >= 0}
     if len(before) >= _FEW and len(known) < _LEAST_FOUND * len(before) and (not anyway or stamp is None):
         raise UsageError(
@@ -110,34 +133,124 @@ def import_midi(
             "sheet, or does its music not begin at the beginning, as it went out?"
             + ("" if stamp is None else " If all is as it should be: --anyway")
         )
-    left = {key: _as_left(before[key], _shown(out, key), row, now.slack) for key, row in known.items()}
-    same = {key for key, row in left.items() if row.seen == _shown(out, key).seen}
+    left = {key: _as_left(before[key], _row(upon, key), row, slack[key]) for key, row in known.items()}
+    for key in (
+        left.keys() & went_out.keys()
+    ):  # times that were put back are those that went out, to the sample
+        first = _as_left(went_out[key], _shown(out, key), known[key], slack[key])
+        if left[key].span != _row(upon, key).span and first.span == _shown(out, key).span:
+            left[key] = left[key]._replace(onset_s=first.onset_s, offset_s=first.offset_s)
+    relabelled = {key for key, row in left.items() if changes(_row(upon, key), row) == ("instrument",)}
+    # Drums too, and without them: DAWs know them by their channel, whatever becomes of names.
+    for those in (before.keys(), {key for key, row in before.items() if not row.is_drum}):
+        count = len(relabelled & those)
+        if len(those) >= _FEW and count > _MOST_RELABELLED * len(those) and not anyway:
+            raise UsageError(
+                f"{count} notes of {clip.clip_id}, most that there are, have another instrument in the file, and "
+                "nothing else is new in them: have tracks lost their names? Name them as they went out, or, if "
+                "you mean it: --anyway"
+            )
+    same = {key for key, row in left.items() if row.seen == _row(upon, key).seen}
+    as_out = {key for key, row in left.items() if key in went_out and row.seen == _shown(out, key).seen}
+    added = _put_back([row for place, row in found.items() if place < 0], out, upon, went_out, now)
     # Who changed a note changed those that went out as the same one, too: they have heard them as one.
-    left |= {key: _shown(out, key) for key, there in out.unheld.items() if there in same}
-    added = [row for place, row in found.items() if place < 0]
+    for key, there in out.unheld.items():
+        if key[1] not in upon[key[0]].final:
+            added += [_shown(out, key)] if there in as_out else []
+        elif there in same:
+            left[key] = _row(upon, key)
     lists = _by_sheet(left, added, out, clip)
-    made, changed = [], {}
+    made, changed, undone = [], {}, {}
+    again: list[str] = []
+    older: list[str] = []
     for number, part in out.parts.items():
-        after = revised(part.layered, lists[number], reason)
-        if checked or after != part.layered:
-            name, shown = part.sheet.sheet_id, part.layered
-            made.append(Correction(name, by, at, reason, TOOL, shown.said, after, reviewer=reviewer))
-            earlier = edits(shown)
-            changed[name] = tuple(edit for edit in edits(after) if edit not in earlier)
-    return Imported(tuple(made), changed, len(now.notes), len(same), len(out.unheld), now.by)
+        name, shown, base = part.sheet.sheet_id, part.layered.said, bases[number]
+        after = revised(upon[number], lists[number], reason)
+        mine = corrections.since_withdrawal(name, by)
+        if after == upon[number] and (not checked if base is None else base.reviewer or not reviewer):
+            again += [name] if base is not None else []
+            continue
+        newer = (
+            bool(mine) and mine[-1] is not base and not mine[-1].carried_from and mine[-1] not in then.lines
+        )
+        if newer and not anyway:
+            known_before = any((line.shown, line.said) == (shown, after.said) for line in mine)
+            (again if known_before else older).append(name)
+            continue
+        made.append(
+            Correction(
+                name, by, at, reason, TOOL, shown, after, reviewer=reviewer, end_frame=part.sheet.end_frame
+            )
+        )
+        earlier, current = edits(upon[number]), edits(after)
+        changed[name] = tuple(edit for edit in current if edit not in earlier)
+        undone[name] = len({(e.number, e.kind) for e in earlier} - {(e.number, e.kind) for e in current})
+    if older:
+        raise UsageError(
+            f"{by} has corrected {', '.join(older)} since this file went out, from another file, which this one would "
+            "replace: export again and repeat there what is new here. If this file is what should count: --anyway"
+        )
+    return Imported(
+        tuple(made), tuple(again), changed, undone, len(now.notes), len(as_out), len(out.unheld), now.by
+    )
+
+
+def _base(corrections: Corrections, part: Sheeted, by: str) -> Correction | None:
+    """What the author left in a sheet when a file of the same notes came back before."""
+    for line in reversed(corrections.since_withdrawal(part.sheet.sheet_id, by)):
+        if (line.shown, line.tool) == (part.layered.said, TOOL) and line.machine == part.layered.transcribed:
+            return line
+    return None
+
+
+def _expected(out: Out, upon: Mapping[int, Layered], went_out: Mapping[Key, Row]) -> dict[Key, Row]:
+    """What the file holds if nothing is new in it: what went out, changed as it was when it came back before."""
+    found = {}
+    for number, layered in upon.items():
+        for note, row in layered.final.items():
+            key = number, note
+            if key in went_out:
+                found[key] = _as_left(_shown(out, key), went_out[key], row, 0)
+            elif key not in out.unheld:
+                found[key] = row
+    return found
+
+
+def _put_back(
+    added: Iterable[Row], out: Out, upon: Mapping[int, Layered], went_out: Mapping[Key, Row], now: _Read
+) -> list[Row]:
+    """Added notes; one that is where a deleted one was, but for ticks, with that one's exact times."""
+    gone: dict[Key, tuple[Row, Row]] = {}
+    for number, layered in upon.items():
+        shown = out.parts[number].layered.final
+        for note, row in {**layered.machine, **layered.heard, **shown}.items():
+            if note not in layered.final:
+                gone[number, note] = went_out.get((number, note), row), row
+    slack = now.slack({key: there for key, (there, _) in gone.items()})
+    there_was: dict[tuple[int, int, str], list[Key]] = defaultdict(list)
+    for key, (there, _) in gone.items():
+        there_was[there.pitch, there.velocity, there.instrument].append(key)
+    found = []
+    for row in added:
+        own = there_was[row.pitch, row.velocity, row.instrument]
+        near = [key for key in own if untouched(gone[key][0], row, slack[key]).span == gone[key][0].span]
+        if near:
+            own.remove(near[0])
+        found.append(gone[near[0]][1] if near else row)
+    return found
 
 
 def _went_out(
     stamp: Stamp | None, clip: ClipNotes, corrections: Corrections, sheet: int | None, *, anyway: bool
-) -> Out:
-    """What the file held when it went out, corrections of that time included."""
+) -> tuple[Corrections, Out]:
+    """The corrections that there were when the file went out, and what it held then."""
     if stamp is None:
         if not anyway:
             raise UsageError(
                 "the file does not say which clip it is of: the DAW has dropped that. If you are sure that it is of "
                 f"{clip.clip_id}: --clip {clip.clip_id} --anyway"
             )
-        return outgoing(clip, corrections, sheet)
+        return corrections, outgoing(clip, corrections, sheet)
     if stamp.clip != clip.clip_id:
         raise UsageError(
             f"the file is of clip {stamp.clip}, not of {clip.clip_id}: --clip {stamp.clip}, or no --clip"
@@ -145,36 +258,46 @@ def _went_out(
     for then in (corrections, *corrections.earlier()):
         out = outgoing(clip, then, stamp.sheet)
         if out.stamp(clip.clip_id, stamp.sheet).shown == stamp.shown:
-            return out
+            return then, out
     if not anyway:
         raise UsageError(
             f"the machine's notes of {clip.clip_id} have been made again since the file went out, so what you changed "
             "cannot be told from what the machine did. Export it again and repeat your changes, or, to count whatever "
             "differs from the notes as they are now as yours: --anyway"
         )
-    return outgoing(clip, corrections, stamp.sheet)
+    return corrections, outgoing(clip, corrections, stamp.sheet)
 
 
 @dataclass(frozen=True)
 class _Read:
-    """A file's notes in the clip's time, by some tempo map, and how many samples its ticks are long at most."""
+    """A file's notes in the clip's time, and the tempo maps that rounded them with how many ticks of each one is."""
 
     notes: list[Row]
-    slack: int
+    tempi: tuple[tuple[TempoMap, float], ...]
     by: str
 
-    def shared(self, before: Iterable[Row]) -> int:
+    def slack(self, before: Mapping[_K, Row]) -> dict[_K, int]:
+        """How many samples apart each note may be and still be where it was: a tick there, and a sample."""
+        if not before:
+            return {}
+        times_s = np.array([(row.onset_s, row.offset_s) for row in before.values()])
+        ticks_s = sum(tempo.tick_s(times_s).max(1) * scale for tempo, scale in self.tempi)
+        return dict(
+            zip(before, (np.ceil(ticks_s * clock.SAMPLE_RATE_HZ) + 1).astype(int).tolist(), strict=True)
+        )
+
+    def shared(self, before: Mapping[_K, Row]) -> int:
         """How many notes that went out are where they were."""
         onsets: dict[tuple[int, str], list[int]] = defaultdict(list)
         for row in self.notes:
             onsets[row.pitch, row.instrument].append(row.span[0])
         for each in onsets.values():
             each.sort()
-        count = 0
-        for row in before:
+        count, slack = 0, self.slack(before)
+        for key, row in before.items():
             there, onset = onsets[row.pitch, row.instrument], row.span[0]
-            place = bisect_left(there, onset - self.slack)
-            count += place < len(there) and there[place] <= onset + self.slack
+            place = bisect_left(there, onset - slack[key])
+            count += place < len(there) and there[place] <= onset + slack[key]
         return count
 
 
@@ -188,16 +311,19 @@ def _in_time(file: DawFile, out: Out, stamp: Stamp | None) -> _Read:
     own = _read(file, file.tempo, 1.0, "file")
     if stamp is not None and stamp.tempo != tempo_digest(out.tempo):
         # The beats have been made again since, and with them what rounded the times that went out.
-        return replace(own, slack=own.slack + math.ceil(out.tempo.longest_tick_s * clock.SAMPLE_RATE_HZ))
+        return replace(own, tempi=(*own.tempi, (out.tempo, 1.0)))
     given = _read(file, out.tempo, out.tempo.ticks_per_quarter / file.tempo.ticks_per_quarter, "clip")
-    before = [row_of(note, out.tempo) for note in out.notes.values()]
+    before = {key: row_of(note, out.tempo) for key, note in out.notes.items()}
     return given if given.shared(before) > own.shared(before) else own
 
 
 def _read(file: DawFile, tempo: TempoMap, scale: float, by: str) -> _Read:
     """By a map that has ``scale`` ticks for each of the file's."""
-    slack = math.ceil(tempo.longest_tick_s * scale * clock.SAMPLE_RATE_HZ) + 1
-    return _Read([row_of(note, tempo, scale) for note in file.notes], slack, by)
+    return _Read([row_of(note, tempo, scale) for note in file.notes], ((tempo, scale),), by)
+
+
+def _row(upon: Mapping[int, Layered], key: Key) -> Row:
+    return upon[key[0]].final[key[1]]
 
 
 def _shown(out: Out, key: Key) -> Row:

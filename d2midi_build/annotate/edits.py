@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from d2midi_build import clock
-from d2midi_build.annotate.layering import Kind, Layered, Reason, Row, notes_of
+from d2midi_build.annotate.layering import Kind, Layer, Layered, Reason, Row, notes_of
 from d2midi_build.music.instruments import instrument_named
 
 ORIGIN: Final[dict[Reason, str]] = {
@@ -107,7 +107,8 @@ def revised(
         What they were shown: its layer ``final``.
     left : mapping of int to Row
         All notes of the sheet as they left them, by the numbers they were shown with; notes they added have negative
-        numbers. Probabilities and origins are not read; of a program only the instrument is.
+        numbers, and one that looks as one deleted before is that one again. Probabilities and origins are not read; of
+        a program only the instrument is.
     reason : {"heard", "aligned", "pleasant"}
         Why they changed what they changed.
     overrides : mapping of int to str, optional
@@ -156,13 +157,13 @@ def revised(
     following = shown.next_number
     for number, new in _added(left):
         because = why.get(number, reason)
-        final[following] = (
-            _of_dataset(new).snapped()._replace(p_note=1.0, p_instrument=1.0, origin=ORIGIN[because])
-        )
+        own = _deleted_as(new, shown, final)
+        at = following if own is None else own
+        following += own is None
+        final[at] = _of_dataset(new).snapped()._replace(p_note=1.0, p_instrument=1.0, origin=ORIGIN[because])
         if because == "heard":
-            heard[following] = final[following]
-        note_reason(following, ("added",), because)
-        following += 1
+            heard[at] = final[at]
+        note_reason(at, ("added",), because)
     return joined(Layered(shown.machine, heard, final, reasons))
 
 
@@ -171,6 +172,12 @@ def _added(left: Mapping[int, Row]) -> list[tuple[int, Row]]:
     return sorted(
         ((number, row) for number, row in left.items() if number < 0), key=lambda each: each[1].seen
     )
+
+
+def _deleted_as(new: Row, shown: Layered, final: Layer) -> int | None:
+    """The number that an added note had when somebody deleted it: it looks as it did then."""
+    gone = {n: row for n, row in {**shown.machine, **shown.heard}.items() if n not in {*shown.final, *final}}
+    return next((number for number, row in sorted(gone.items()) if row.seen == new.seen), None)
 
 
 def _between(before: Row | None, after: Row | None) -> tuple[Kind, ...]:

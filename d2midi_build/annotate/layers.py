@@ -87,7 +87,9 @@ def sheeted(clip: ClipNotes, corrections: Corrections) -> list[Sheeted]:
             found.append(Sheeted(sheet, standing, False, Layered.untouched(now)))
         else:
             stale = applied.machine != digest(now)
-            layered = rebased(applied.layered, now) if stale else _renewed(applied.layered, now)
+            layered = (
+                rebased(applied.layered, now, applied.end_frame) if stale else _renewed(applied.layered, now)
+            )
             found.append(Sheeted(sheet, standing, stale, layered))
     return found
 
@@ -125,22 +127,27 @@ def layers(clip: ClipNotes, corrections: Corrections) -> dict[LayerName, Notes]:
     return {name: found.layer(name) for name in LAYERS}
 
 
-def rebased(layered: Layered, now: Notes) -> Layered:
+def rebased(layered: Layered, now: Notes, end_frame: int | None = None) -> Layered:
     """The layers of a correction upon other notes of the machine than it was made from.
 
     ``heard`` and ``final`` stay. Notes of the machine then and now are paired as `matching` does; where the machine
-    has lost a note, what people left of it counts as added, and notes that are new count as deleted.
+    has lost a note, what people left of it counts as added, and notes that are new count as deleted. But where the
+    sheet ended at ``end_frame`` when it was corrected, nobody has judged the machine's notes from there on: they stay.
     """
     machine = dict(enumerate(rows(now.sorted())))
+    end = None if end_frame is None else clock.frames_to_samples(end_frame)
+    later = {number: row for number, row in machine.items() if end is not None and row.span[0] >= end}
+    judged = {number: row for number, row in machine.items() if number not in later}
     places: dict[Row, list[int]] = defaultdict(list)
-    for number, row in machine.items():
+    for number, row in judged.items():
         places[row].append(number)
-    paired = matched(layered.machine, list(machine.values()))
+    paired = matched(layered.machine, list(judged.values()))
     renamed = {number: places[row].pop() for number, row in sorted(paired.items()) if number >= 0}
     others = sorted({*layered.heard, *layered.final} - {*renamed})
     renamed |= {number: len(machine) + place for place, number in enumerate(others)}
     heard, final = (
-        {renamed[number]: row for number, row in layer.items()} for layer in (layered.heard, layered.final)
+        {renamed[number]: row for number, row in layer.items()} | later
+        for layer in (layered.heard, layered.final)
     )
     reasons = {
         (renamed[number], kind): reason

@@ -36,7 +36,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-def matched(before: Mapping[int, Row], after: list[Row], tolerance: int = 0) -> dict[int, Row]:
+def matched(
+    before: Mapping[int, Row], after: list[Row], tolerance: Mapping[int, int] | None = None
+) -> dict[int, Row]:
     """Numbers for notes that lost theirs.
 
     Parameters
@@ -45,8 +47,8 @@ def matched(before: Mapping[int, Row], after: list[Row], tolerance: int = 0) -> 
         The notes as they were, by number.
     after : list of Row
         The notes as they are now, in any order.
-    tolerance : int, optional
-        Onsets and offsets that differ by no more samples are equal. Default is 0.
+    tolerance : mapping of int to int, optional
+        By number: onsets and offsets that differ by no more samples are equal. Default is 0 for all.
 
     Returns
     -------
@@ -55,7 +57,8 @@ def matched(before: Mapping[int, Row], after: list[Row], tolerance: int = 0) -> 
     """
     numbers = sorted(before, key=lambda number: (before[number].seen, number))
     ordered = sorted(after, key=lambda row: row.seen)
-    found = _equal([before[number] for number in numbers], ordered, tolerance)
+    allowed = [tolerance[number] if tolerance else 0 for number in numbers]
+    found = _equal([before[number] for number in numbers], ordered, allowed)
     equal = set(found.values())
     old = [i for i in range(len(numbers)) if i not in found]
     new = [j for j in range(len(ordered)) if j not in equal]
@@ -67,7 +70,7 @@ def matched(before: Mapping[int, Row], after: list[Row], tolerance: int = 0) -> 
     return named | {-1 - k: row for k, row in enumerate(rest)}
 
 
-def _equal(before: list[Row], after: list[Row], tolerance: int) -> dict[int, int]:
+def _equal(before: list[Row], after: list[Row], tolerance: list[int]) -> dict[int, int]:
     """Pairs of notes that look equal, both sorted by onset: each the nearest that is left."""
     waiting: dict[tuple[int, int, str], list[int]] = defaultdict(list)
     for j, row in enumerate(after):
@@ -75,7 +78,7 @@ def _equal(before: list[Row], after: list[Row], tolerance: int) -> dict[int, int
     found: dict[int, int] = {}
     for i, row in enumerate(before):
         same = waiting[row.pitch, row.velocity, row.instrument]
-        near = [j for j in same if max(_apart(row, after[j])) <= tolerance]
+        near = [j for j in same if max(_apart(row, after[j])) <= tolerance[i]]
         if near:
             found[i] = min(near, key=lambda j: sum(_apart(row, after[j])))
             same.remove(found[i])

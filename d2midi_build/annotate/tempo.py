@@ -17,6 +17,12 @@ FASTEST_US: Final = 62_500
 SLOWEST_US: Final = 12_000_000
 """Longest: 5 bpm, the slowest that Logic takes."""
 
+_MOST_BEATS: Final = 255
+"""A time signature of a MIDI file holds no more."""
+
+_NEAR_S: Final = 0.005
+"""A tempo change no farther away may be at a note once a DAW has rounded both."""
+
 _US: Final = 1_000_000
 _FIXED_US: Final = 60 * _US // clock.TEMPO_BPM
 
@@ -111,10 +117,13 @@ class TempoMap:
         within_us = (where - self.ticks[part]) * self.tempo_us[part] / self.ticks_per_quarter
         return np.asarray((self._starts_us[part] + within_us) / _US, dtype=np.float64)
 
-    @property
-    def longest_tick_s(self) -> float:
-        """How long a tick is where it is longest."""
-        return float(self.tempo_us.max()) / self.ticks_per_quarter / _US
+    def tick_s(self, times_s: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """How long ticks last at times in seconds, of any shape; where the tempo changes, the longer of both."""
+        times, longest = np.asarray(times_s, dtype=np.float64), np.int64(0)
+        for near_s in (-_NEAR_S, 0.0, _NEAR_S):
+            part = np.maximum(np.searchsorted(self._starts_us / _US, times + near_s, "right") - 1, 0)
+            longest = np.maximum(longest, self.tempo_us[part])
+        return np.asarray(longest / self.ticks_per_quarter / _US, dtype=np.float64)
 
     @property
     def _starts_us(self) -> npt.NDArray[np.float64]:
@@ -126,7 +135,12 @@ class TempoMap:
 def _metre(places: npt.NDArray[np.int64]) -> int:
     """Beats of the first whole bar."""
     downbeats = np.flatnonzero(places == 1)
-    return int(downbeats[1] - downbeats[0]) if len(downbeats) > 1 else int(places.max())
+    return _written(int(downbeats[1] - downbeats[0]) if len(downbeats) > 1 else int(places.max()))
+
+
+def _written(metre: int) -> int:
+    """A metre that a file can hold: 4 where downbeats are too far apart for one."""
+    return metre if metre <= _MOST_BEATS else 4
 
 
 def _lead_in(times_us: npt.NDArray[np.int64], places: npt.NDArray[np.int64], metre: int) -> tuple[int, int]:
@@ -153,6 +167,6 @@ def _metres(downbeats: npt.NDArray[np.int64], metre: int) -> tuple[tuple[int, in
     """Where bars of another length begin."""
     found = [(0, metre)]
     for start, length in zip(downbeats[:-1].tolist(), np.diff(downbeats).tolist(), strict=True):
-        if length != found[-1][1]:
-            found.append((start * clock.TICKS_PER_QUARTER, length))
+        if _written(length) != found[-1][1]:
+            found.append((start * clock.TICKS_PER_QUARTER, _written(length)))
     return tuple(found)

@@ -145,7 +145,8 @@ def import_midi(
         typer.Option(
             "--anyway",
             help="Take a file that does not say what it is of, or whose notes have been made again since: whatever "
-            "differs from the notes as they are now counts as changed.",
+            "differs from the notes as they are now counts as changed. Or one that is older than your newest "
+            "corrections, or in which most notes have another instrument.",
         ),
     ] = False,
     dry_run: Annotated[
@@ -157,7 +158,7 @@ def import_midi(
     """Keep what was changed in a DAW as corrections, under your name and with your reason.
 
     What comes back is compared with what went out: notes that you did not touch keep their exact times. Reading a file
-    again changes nothing.
+    again adds what is new in it, under the new reason, and takes back what was undone in the DAW.
 
     Example: `d2midi annotate import-midi song.mid --by ada --reason heard`
     """
@@ -186,7 +187,7 @@ def import_midi(
         song,
         known,
         before,
-        by=by or login_name(),
+        by=by.strip() or login_name(),
         at=_now(),
         reason=reason.value,
         sheet=sheet,
@@ -195,9 +196,19 @@ def import_midi(
         anyway=anyway,
     )
     kept = list(found.corrections) if dry_run else append(path_in(opened), found.corrections)
-    standings = [Corrections([*before.lines, *kept]).standing(each.sheet_id) for each in found.corrections]
-    conflicts = [each.told() for each in standings if each.conflict]
-    sheets = [_sheet_data(each, found.edits[each.sheet_id], known.n_frames) for each in found.corrections]
+    after = Corrections([*before.lines, *kept])
+    standings = [(each, after.standing(each.sheet_id)) for each in found.corrections]
+    conflicts = [standing.told() for _, standing in standings if standing.conflict]
+    overruled = [
+        (mine.sheet_id, standing.applied.by)
+        for mine, standing in standings
+        if standing.applied is not None and mine in kept and standing.applied is not mine
+    ]
+    sheets = [
+        _sheet_data(each, found.edits[each.sheet_id], known.n_frames)
+        | {"undone": found.undone[each.sheet_id]}
+        for each in found.corrections
+    ]
     told = {
         "clip": clip_id,
         "notes": found.n_notes,
@@ -206,7 +217,9 @@ def import_midi(
         "tempo": found.tempo,
         "kept": 0 if dry_run else len(kept),
         "sheets": sheets,
+        "again": list(found.again),
         "conflicts": conflicts,
+        "overruled": [{"sheet": name, "by": who} for name, who in overruled],
     }
     if as_json:
         typer.echo(json.dumps(told))
@@ -214,15 +227,20 @@ def import_midi(
     if found.tempo == "clip":
         typer.echo("The DAW has replaced the tempo map: notes were read by the one that went out.")
     for one in sheets:
-        typer.echo(f"{one['sheet']}: {_in_words(one['edits']) or 'as it was'}")
+        back = f"{one['undone']} taken back" if one["undone"] else ""
+        words = ", ".join(filter(None, (_in_words(one["edits"]), back)))
+        typer.echo(f"{one['sheet']}: {words or 'as it was'}")
         for slip in one["suspicions"]:
             typer.echo(f"  a slip? {slip['message']}")
+    for name in found.again:
+        typer.echo(f"{name}: nothing new, you have corrected it so before")
     for conflict in conflicts:
         typer.echo(f"conflict: {conflict}")
+    for name, who in overruled:
+        typer.echo(f"overruled: {name}: the correction by {who}, a reviewer, counts, not this one")
     typer.echo(
         f"{found.n_same} of {found.n_notes} notes are as they went out. "
         + (f"{len(kept)} corrections would be kept" if dry_run else f"{len(kept)} corrections kept")
-        + (" (these were there already)" if found.corrections and not kept else "")
     )
 
 
@@ -277,7 +295,7 @@ def settle(
 
     path = path_in(Workspace.open(workspace))
     correction = Corrections.read(path).required(sheet, take)
-    kept = append(path, [settlement(correction, by or login_name(), _now())])
+    kept = append(path, [settlement(correction, by.strip() or login_name(), _now())])
     _tell(as_json, kept, f"{sheet}: the correction by {take} counts")
 
 
@@ -298,7 +316,7 @@ def withdraw(
     from d2midi_build.workspace import Workspace
 
     path = path_in(Workspace.open(workspace))
-    who = by or login_name()
+    who = by.strip() or login_name()
     kept = append(path, [withdrawal(Corrections.read(path).required(sheet, who), _now())])
     _tell(as_json, kept, f"{sheet}: the correction by {who} does not count any more")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -70,7 +72,7 @@ def build_from(
     UsageError, ReleaseError
         As `release.build.build`.
     """
-    with workspace.lock():
+    with workspace.lock(), ExitStack() as stack:
         sources, remembered = manifests.remembered(workspace)
         known = _known_splits(workspace, before, new_splits=new_splits)
         chosen = remembered if recipe is None else remembered.model_copy(update={"release": recipe.release})
@@ -78,7 +80,7 @@ def build_from(
             workspace, sources, remembered, Ledger(workspace.ledger_path), lambda done, total: None
         )
         return build(
-            contents(workspace, nodes, _released(workspace) | set(before or {})),
+            contents(workspace, nodes, _released(workspace) | set(before or {}), stack),
             out,
             version,
             chosen.release.name,
@@ -113,7 +115,9 @@ def _known_splits(
     return {**own, **other}
 
 
-def contents(workspace: Workspace, nodes: list[SourceNode], released: AbstractSet[str]) -> Contents:
+def contents(
+    workspace: Workspace, nodes: list[SourceNode], released: AbstractSet[str], stack: ExitStack
+) -> Contents:
     """Everything of a workspace that is complete and accepted.
 
     Parameters
@@ -124,6 +128,13 @@ def contents(workspace: Workspace, nodes: list[SourceNode], released: AbstractSe
         How far everything has come.
     released : set of str
         Clips of earlier releases: of their removal, and of no other, readers are told.
+    stack : ExitStack
+        What it closes last: the folder of corrected notes goes with it.
+
+    Raises
+    ------
+    UsageError
+        If a line of the removals or of the corrections cannot be understood.
     """
     rows = {name: _rows(workspace, name) for name in ("videos", "clips", "groups")}
     removed = removals(workspace)
@@ -132,8 +143,8 @@ def contents(workspace: Workspace, nodes: list[SourceNode], released: AbstractSe
         groups.setdefault(row["take_id"], {})[f"{row['kind']}_group"] = row["group_id"]
     videos = {row["video_id"]: row for row in rows["videos"]}
     clip_rows = {row["clip_id"]: row for row in rows["clips"]}
-    corrections = Corrections.read(path_in(workspace))
-    folder = workspace.new_tmp()  # for corrected notes; the next run clears it
+    corrections = Corrections.read(path_in(workspace), strictly=True)
+    folder: Path | None = None
     clips, left_out = [], {}
     for take in manifests.takes(nodes):
         if any(removal.covers(take.video_id, take.take_id) for removal in removed):
@@ -147,7 +158,12 @@ def contents(workspace: Workspace, nodes: list[SourceNode], released: AbstractSe
                 **groups[take.take_id],
             }
             clip = _clip(workspace, take, {name: known[name] for name in GIVEN})
-            clips.append(_corrected(clip, corrections, folder))
+            if _is_corrected(clip, corrections):
+                if folder is None:
+                    folder = workspace.new_tmp()
+                    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+                clip = _corrected(clip, corrections, folder)
+            clips.append(clip)
         elif take.records:
             left_out[take.take_id] = "not complete"
     public = [each for each in removed if any(each.covers(_video_of(clip), clip) for clip in released)]
@@ -308,15 +324,19 @@ def _clip(workspace: Workspace, take: TakeNode, row: Mapping[str, Any]) -> Clip:
     return Clip(row, files, digests)
 
 
-def _corrected(clip: Clip, corrections: Corrections, folder: Path) -> Clip:
-    """The clip with its notes in all layers, where people have corrected any."""
-    n_frames = clip.row["n_frames"]
+def _is_corrected(clip: Clip, corrections: Corrections) -> bool:
+    """Whether people have corrected any of its sheets."""
     corrected = {*corrections.sheet_ids()}
-    if corrected.isdisjoint(sheet.sheet_id for sheet in sheets(clip.clip_id, n_frames)):
-        return clip
+    return any(sheet.sheet_id in corrected for sheet in sheets(clip.clip_id, clip.row["n_frames"]))
+
+
+def _corrected(clip: Clip, corrections: Corrections, folder: Path) -> Clip:
+    """The clip with its notes in all layers."""
     machine = Notes.from_table(tables.read(clip.files["notes"]))
     path = folder / f"{clip.clip_id}.notes.parquet"
-    tables.write(path, clip_layers(ClipNotes(clip.clip_id, n_frames, machine), corrections).to_table())
+    tables.write(
+        path, clip_layers(ClipNotes(clip.clip_id, clip.row["n_frames"], machine), corrections).to_table()
+    )
     return Clip(clip.row, {**clip.files, "notes": path}, {**clip.digests, "notes": sha256_file(path)})
 
 

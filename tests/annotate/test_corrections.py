@@ -19,6 +19,7 @@ from d2midi_build.annotate.corrections import (
 )
 from d2midi_build.annotate.edits import revised
 from d2midi_build.annotate.layering import Layered, Row, notes_of
+from d2midi_build.errors import UsageError
 from tests.annotate.making import band, later, row
 
 SHEET = "yt-abc_00001000_s000"
@@ -59,12 +60,16 @@ def test_they_are_read_as_they_were_written(tmp_path: Path) -> None:
         shown.said,
         revised(shown, left, "aligned"),
     )
-    second = made("bob", moved(0.5), reviewer=True, carried_from="other_00000000_s001")
+    second = made("bob", moved(0.5), reviewer=True, carried_from="other_00000000_s001", end_frame=480)
     assert append(path, [first]) == [first]
     assert append(path, [second]) == [second]
     assert Corrections.read(path).lines == (first, second)
     assert Corrections.read(path, "yt-abc_00001000").lines == (first, second)
     assert Corrections.read(path, "yt-abc").lines == ()
+    older = path.read_text().replace(', "end_frame": 480', "").replace(', "end_frame": null', "")
+    assert "end_frame" not in older
+    path.write_text(older)
+    assert Corrections.read(path).lines == (first, replace(second, end_frame=None))
 
 
 def test_saying_it_again_adds_nothing(tmp_path: Path) -> None:
@@ -100,6 +105,7 @@ def test_a_torn_line_costs_nothing_but_itself(tmp_path: Path, caplog: pytest.Log
         {"sheet": "yt-abc"},
         {"notes": {}},
         {"notes": []},
+        {"end_frame": "x"},
     ],
 )
 def test_a_line_that_cannot_be_is_ignored(
@@ -111,6 +117,24 @@ def test_a_line_that_cannot_be_is_ignored(
     path.write_text(json.dumps(json.loads(first) | changed) + "\n" + second + "\n")
     assert [each.by for each in Corrections.read(path).lines] == ["bob"]
     assert "line 1 is damaged" in caplog.text
+
+
+def test_who_needs_all_corrections_is_told_of_damage_but_not_of_a_power_cut(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "corrections.jsonl"
+    assert Corrections.read(path, strictly=True).lines == ()
+    append(path, [made("ada", moved(0.5))])
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:100])
+    assert len(Corrections.read(path, strictly=True).lines) == 1
+    assert "line 2 is damaged" in caplog.text
+    for data, line in ((whole + whole[:100] + b"\n", 2), (whole[:100] + b"\n" + whole[:100], 1)):
+        path.write_bytes(data)
+        with pytest.raises(
+            UsageError, match=f"line {line} is damaged .*: mend or delete it, since what it correct"
+        ):
+            Corrections.read(path, strictly=True)
 
 
 def _write(path: Path, by: str) -> None:
@@ -163,6 +187,33 @@ def test_going_on_from_somebodys_work_is_no_conflict() -> None:
     assert counting(ada, bob, made("ada", moved(0.1))) == "conflict"
     back = made("ada", moved(0.1), bob.layered)
     assert counting(ada, bob, back) == "ada"
+
+
+def test_who_was_shown_only_the_machines_notes_goes_on_from_nobody() -> None:
+    """Bob put back what Ada had changed, so what he left is the machine's notes; Cleo never saw his work."""
+    ada = made("ada", moved(0.5))
+    bob = made("bob", moved(0.0), ada.layered)
+    assert bob.said == SHOWN.said
+    cleo = made("cleo", {1: row(2.0, 70)})
+    assert counting(ada, bob) == "bob"
+    assert counting(ada, bob, cleo) == "conflict"
+
+
+def test_names_are_the_same_however_they_are_written(tmp_path: Path) -> None:
+    first, second = made("Ada", moved(0.5)), made(" ada", moved(0.25))
+    assert counting(first, second) == " ada"
+    assert counting(first, second, withdrawal(replace(second, by="ADA"), "2027")) is None
+    assert Corrections([first]).required(SHEET, "ada ") is first
+    path = tmp_path / "corrections.jsonl"
+    append(path, [first])
+    assert append(path, [replace(first, by="ada")]) == []
+
+
+def test_lines_count_until_they_are_withdrawn() -> None:
+    first, second = made("ada", moved(0.5)), made("ada", moved(0.25))
+    lines = [first, made("bob", moved(0.1)), withdrawal(first, "2027"), second, replace(first, at="2028")]
+    assert Corrections(lines).since_withdrawal(SHEET, "ada") == [second, lines[-1]]
+    assert Corrections(lines[:3]).since_withdrawal(SHEET, "ada") == []
 
 
 def test_a_reviewer_settles_it() -> None:

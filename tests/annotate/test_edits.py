@@ -172,6 +172,25 @@ def test_an_edit_that_is_taken_back_leaves_no_trace() -> None:
     }, "origin and probabilities are the machine's again"
 
 
+@pytest.mark.parametrize("deleted", REASONS)
+@pytest.mark.parametrize("back", REASONS)
+def test_a_deleted_note_that_is_put_back_is_that_note(deleted: Reason, back: Reason) -> None:
+    left = {number: each for number, each in MACHINE.final.items() if number != 2}
+    gone = revised(MACHINE, left, deleted)
+    found = revised(gone, {**gone.final, -1: MACHINE.final[2]._replace(p_note=1.0)}, back)
+    assert found.final == MACHINE.machine
+    if deleted == "heard" != back:
+        assert 2 not in found.heard, "the recording does not have it, the dance does"
+        assert [(each.number, each.kind, each.reason) for each in edits(found)] == [
+            (2, "deleted", "heard"),
+            (2, "added", back),
+        ]
+    else:
+        assert (found.heard, edits(found)) == (MACHINE.machine, [])
+    other = revised(gone, {**gone.final, -1: MACHINE.final[2]._replace(velocity=99)}, "heard")
+    assert other.final[6].velocity == 99, "one that looks otherwise is another"
+
+
 def test_times_within_the_tolerance_were_not_touched() -> None:
     left = {number: later(each, 0.001, -0.0005) for number, each in MACHINE.final.items()}
     assert revised(MACHINE, left, "heard", tolerance_s=0.002) == MACHINE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from d2midi_build.annotate.clips import ClipNotes
@@ -158,3 +160,20 @@ def test_notes_end_with_a_clip_that_became_shorter() -> None:
     short = ClipNotes("a", 610, notes_of([row(29.0, 60, 1.5)]))
     final = layers(short, Corrections(lines))["final"]
     assert (final.onset_s.tolist(), final.offset_s.tolist()) == ([29.0], [30.5])
+
+
+def test_what_a_longer_clip_has_new_is_the_machines() -> None:
+    """The last sheet ended at 62 s when it was corrected; nobody has judged what comes then."""
+    short = ClipNotes("a", 1240, notes_of([row(60.5, 60), row(61.0, 62)]))
+    correction = replace(corrected(short, 2, {0: None, 1: row(61.0, 63), -1: row(61.5, 70)}), end_frame=1240)
+    long = ClipNotes(
+        "a", 1300, notes_of([row(60.5, 60), row(61.0, 62), row(61.9, 64), row(62.0, 65), row(64, 66)])
+    )
+    found = sheeted(long, Corrections([correction]))[2]
+    assert found.stale
+    for layer in (found.layered.heard, found.layered.final):
+        assert sorted(each.pitch for each in layer.values()) == [63, 65, 66, 70]
+    assert [found.layered.machine[n].pitch for n in range(5)] == [60, 62, 64, 65, 66]
+    assert [found.layered.final.get(n) for n in (3, 4)] == [row(62.0, 65), row(64, 66)]
+    older = replace(correction, end_frame=None)
+    assert layers(long, Corrections([older]))["final"].pitch.tolist() == [63, 70], "lines that do not say so"

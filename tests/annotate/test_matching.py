@@ -96,7 +96,7 @@ def test_rounded_times_are_equal_within_the_tolerance() -> None:
         later(each, by / 10240)
         for each, by in zip(before.values(), rng.integers(-5, 6, len(before)), strict=True)
     ]
-    found = matched(before, after, tolerance=5)
+    found = matched(before, after, dict.fromkeys(before, 5))
     assert [found[number] for number in before] == after
 
 

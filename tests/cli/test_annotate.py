@@ -118,6 +118,43 @@ def test_what_has_been_corrected_goes_out_corrected(run: Run, tmp_path: Path) ->
     assert (status["people"], status["conflicts"]) == ({"bob": 1}, [])
 
 
+def test_the_same_file_comes_back_for_another_reason_and_then_undone(run: Run, tmp_path: Path) -> None:
+    run("export-midi", CLIP.clip_id, "--out", tmp_path)
+    song = tmp_path / f"{CLIP.clip_id}.mid"
+    data = song.read_bytes()
+    song.write_bytes(edited(data, "Violin", lambda notes: notes[1:], TEMPO))
+    assert run("import-midi", song, "--by", "Ada", "--reason", "heard")["kept"] == 1
+    song.write_bytes(
+        edited(song.read_bytes(), "Violin", lambda notes: [later(notes[0], 0.1), *notes[1:]], TEMPO)
+    )
+    said = run("import-midi", song, "--by", " ada", "--reason", "aligned")
+    assert (said["kept"], said["sheets"][0]["edits"]) == (1, {"moved": {"aligned": 1}})
+    assert run("status")["edits"] == {"deleted": {"heard": 1}, "moved": {"aligned": 1}}
+    assert run("import-midi", song, "--by", "ada", "--reason", "aligned")["again"] == [f"{CLIP.clip_id}_s000"]
+    words = run("import-midi", song, "--by", "ada", "--reason", "heard", plain=True)
+    assert f"{CLIP.clip_id}_s000: nothing new, you have corrected it so before\n" in words
+    song.write_bytes(data)
+    words = run("import-midi", song, "--by", "ada", "--reason", "heard", plain=True)
+    assert f"{CLIP.clip_id}_s000: 2 taken back\n" in words
+    assert run("status")["edits"] == {}
+
+
+def test_who_is_overruled_by_a_reviewer_is_told(run: Run, tmp_path: Path) -> None:
+    run("export-midi", CLIP.clip_id, "--out", tmp_path)
+    song = tmp_path / f"{CLIP.clip_id}.mid"
+    data, sheet = song.read_bytes(), f"{CLIP.clip_id}_s000"
+    song.write_bytes(edited(data, "Violin", lambda notes: notes[1:], TEMPO))
+    assert run("import-midi", song, "--by", "rita", "--reason", "heard", "--reviewer")["overruled"] == []
+    song.write_bytes(edited(data, "Violin", lambda notes: notes[2:], TEMPO))
+    tried = run("import-midi", song, "--by", "ada", "--reason", "heard", "--dry-run")
+    said = run("import-midi", song, "--by", "ada", "--reason", "heard")
+    assert (said["kept"], said["conflicts"]) == (1, [])
+    assert tried["overruled"] == said["overruled"] == [{"sheet": sheet, "by": "rita"}]
+    song.write_bytes(edited(data, "Violin", lambda notes: notes[3:], TEMPO))
+    words = run("import-midi", song, "--by", "ada", "--reason", "heard", plain=True)
+    assert f"overruled: {sheet}: the correction by rita, a reviewer, counts, not this one\n" in words
+
+
 def test_disputes_are_told_and_settled(workspace: Workspace, run: Run, tmp_path: Path) -> None:
     run("export-midi", CLIP.clip_id, "--out", tmp_path)
     data = (tmp_path / f"{CLIP.clip_id}.mid").read_bytes()
@@ -198,6 +235,7 @@ def test_who_vouches_for_everything_says_checked(run: Run, tmp_path: Path) -> No
     song = tmp_path / f"{OTHER.clip_id}.mid"
     assert run("import-midi", song, "--by", "ada", "--reason", "heard")["kept"] == 0
     assert run("import-midi", song, "--by", "ada", "--reason", "heard", "--checked")["kept"] == 2
+    assert run("import-midi", song, "--by", "ada", "--reason", "aligned", "--checked")["kept"] == 0
     status = run("status")
     assert (len(status["corrected"]), status["edits"]) == (2, {})
 
