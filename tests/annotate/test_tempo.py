@@ -83,9 +83,9 @@ def test_maps_of_any_beats(piece: tuple[list[float], list[int]], times: list[flo
         "only beats in the first moments are passed over"
     )
     assert ticks[-1] % TICKS_PER_QUARTER == 0
-    assert (
-        np.abs(found.to_seconds(ticks[first:]) - beats_s[first:]).max() < 2e-5
-    )  # tempi are whole microseconds
+    errors_s = np.abs(found.to_seconds(ticks[first:]) - beats_s[first:])
+    assert (errors_s[1:] < 1e-6).all()
+    assert errors_s[0] < 1e-4, "a beat that was passed over may lie on tick 0, half a tick away"
     # A downbeat is on a bar line: bars are counted as a DAW does, from tick 0 by the time signatures.
     lines, tick = {0}, 0
     for (start, metre), end in zip(
