@@ -133,7 +133,7 @@ class Tokens:
     def bars(self, first: int, count: int) -> Tokens:
         """The quads of some measures as they are, between BOS and EOS.
 
-        Tracks keep their numbers. Notes that began earlier are missing (of one longer than 32 steps, pieces that start
+        Tracks keep their numbers. Notes that began earlier are missing (of one of 32 steps or more, pieces that start
         here are notes of their own); notes that last longer keep their duration, and `decode` ends them with the
         last measure.
 

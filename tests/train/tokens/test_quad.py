@@ -221,7 +221,7 @@ def test_all_13_instruments_come_back_as_themselves() -> None:
 def _is_window_of(tokens: Tokens, first: int, count: int) -> None:
     """See that a window's quads are rows of its clip's, and its notes the clip's that start in it.
 
-    Beside them may stand what is left of notes longer than 32 steps that began earlier.
+    Beside them may stand pieces of notes of 32 steps and more that began earlier (of 32: the piece that closes them).
     """
     window = tokens.bars(first, count)
     inside = (tokens.measure >= first) & (tokens.measure < first + count)
@@ -236,7 +236,7 @@ def _is_window_of(tokens: Tokens, first: int, count: int) -> None:
     assert own <= found
     for onset, offset, *rest in found - own:
         assert any(
-            other == rest and before < first * 32 and after - before > 32 and after >= offset + first * 32
+            other == rest and before < first * 32 and after - before >= 32 and after >= offset + first * 32
             for before, after, *other in _keys(clip)
         ), (onset, offset, rest)
 
