@@ -52,7 +52,7 @@ def gate(
     from d2midi_build.cli.running import stoppable
 
     needs_training("d2midi gate")
-    from d2midi_build.train.gate.run import JSON_FILE, PAGE_FILE
+    from d2midi_build.release.format import GATE, GATE_PAGE
     from d2midi_build.train.gate.run import gate as judged
 
     whole = Path(os.path.abspath(release))  # noqa: PTH100  (".." is taken away, links stay)
@@ -65,7 +65,7 @@ def gate(
         typer.echo(report.to_json(), nl=False)
     else:
         _print(report)
-        typer.echo(f"All of it: {folder / PAGE_FILE}, {folder / JSON_FILE}")
+        typer.echo(f"All of it: {folder / GATE_PAGE}, {folder / GATE}")
     if report.verdict != "pass":
         sys.exit(1)
 
@@ -94,7 +94,7 @@ def _print(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from d2midi_build.train.gate.page import VERDICTS
+    from d2midi_build.train.gate.page import VERDICTS, number
 
     table = Table("stage", "what", "verdict", "value", "bound", "n", "p", box=box.SIMPLE)
     table.columns[1].overflow = "fold"
@@ -104,10 +104,10 @@ def _print(report: Report) -> None:
                 each.stage,
                 each.name,
                 each.verdict,
-                _number(each.value),
-                _number(each.threshold),
+                number(each.value),
+                number(each.threshold),
                 str(each.n),
-                _number(each.p),
+                number(each.p),
             )
     static = [each for each in report.records if each.stage == "A"]
     passed = sum(each.verdict == "pass" for each in static)
@@ -116,7 +116,3 @@ def _print(report: Report) -> None:
     typer.echo(VERDICTS[report.verdict])
     for reason in report.why:
         typer.echo(f"- {reason}")
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f}" if float(value).is_integer() else f"{value:.3g}"

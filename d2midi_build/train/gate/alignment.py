@@ -8,15 +8,17 @@ a lower loss whatever is said of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from d2midi_build.train.gate.beat_task import BeatTask, What, events_s, fitted, what_is_known
+from d2midi_build.train.gate.beat_task import BeatTask, What, crops, events_s, fitted, what_is_known
+from d2midi_build.train.gate.breakdown import by_genre, by_seed
+from d2midi_build.train.gate.fitting import Progress, part
 from d2midi_build.train.gate.heard import Heard
 from d2midi_build.train.gate.pairs import Pair, re_paired
 from d2midi_build.train.gate.records import Record, Verdict
@@ -112,9 +114,8 @@ def gains(
     seeds: Sequence[int],
     rng: np.random.Generator,
     *,
-    about: dict[str, Any] | None = None,
     steps: int = STEPS,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Progress = lambda share: None,
 ) -> Gains:
     """Train a head per seed on the train pairs and judge it on the test pairs.
 
@@ -128,8 +129,6 @@ def gains(
     seeds : sequence of int
     rng : np.random.Generator
         Chooses other music.
-    about : dict, optional
-        Kept with the runs; one with another is not taken up.
     steps : int, optional
     progress : callable, optional
         Told the share that is done.
@@ -146,7 +145,8 @@ def gains(
     f1: list[float] = []
     chance: list[float] = []
     for place, seed in enumerate(seeds if train and test else ()):
-        task = fitted(BeatTask(train, what, seed, about), runs / f"beats-{seed}", seed, steps)
+        task = BeatTask(crops(train, what), what, seed)
+        fitted(task, runs / f"beats-{seed}", seed, steps, part(progress, place, len(seeds)))
         logits = [task.logits(pair.dance.features) for pair in test]
         own.append([judged.gain(each, pair) for each, pair in zip(logits, test, strict=True)])
         other.append(
@@ -161,7 +161,6 @@ def gains(
         for each, pair, mine in zip(logits, test, others, strict=True):
             f1 += [judged.f1(each, pair)]
             chance += [judged.f1(each, q) for q in mine]
-        progress((place + 1) / len(seeds))
     n = len(test) if own else 0
     return Gains(
         what,
@@ -182,8 +181,8 @@ def gains(
 def alignment_records(found: Gains, p_adjusted: float | None, rng: np.random.Generator) -> list[Record]:
     """What stage F says of gains.
 
-    ``beats.gap`` and ``beats.gain`` decide, each below the level with its own p, and with `Gains.p` after Holm's
-    correction over E and F; then the time shift, by its sign. The rest informs.
+    ``beats.gap``, ``beats.gain`` and the first shift decide, each by its own p after Holm's correction over E and F;
+    the shift also by how much it costs. The rest informs.
 
     Parameters
     ----------
@@ -276,34 +275,9 @@ def _shift_records(found: Gains, p_adjusted: float, rng: np.random.Generator) ->
 def _told(found: Gains, rng: np.random.Generator) -> list[Record]:
     """Each seed, each genre, and how good the picked beats are."""
     each = found.own - found.others
-    records = []
-    for place, seed in enumerate(found.seeds[: len(each)]):
-        known = np.isfinite(each[place])
-        if not known.any():
-            continue
-        value = float(each[place][known].mean())
-        records.append(
-            Record(
-                "F",
-                f"beats.gap seed={seed}",
-                value,
-                int(known.sum()),
-                None,
-                None,
-                "info",
-                "of one seed's head",
-                0.0,
-            )
-        )
-    mean = each.mean(axis=0) if len(each) else np.empty(0)
-    for genre in sorted(set(found.genres)):
-        mine = [i for i, name in enumerate(found.genres) if name == genre and np.isfinite(mean[i])]
-        if mine:
-            gap = mean_gap(cluster_means(mean[mine], [found.sources[i] for i in mine])[0], rng)
-            why = f"of {genre or 'no genre'}; where people dance to no beat there is none to find"
-            records.append(
-                Record("F", f"beats.gap genre={genre}", gap.mean, gap.n, gap.ci, None, "info", why, 0.0)
-            )
+    records = by_seed("F", "beats.gap", found.seeds, each, "of one seed's head")
+    if len(each):
+        records += by_genre("F", "beats.gap", each.mean(axis=0), found.sources, found.genres, rng)
     if found.f1 is not None and found.f1_chance is not None:
         n = len(set(found.sources))
         why = f"F-measure at 70 ms of {found.what} picked from the head; {found.f1_chance:.3f} against other music"

@@ -11,7 +11,7 @@ E shows association and no alignment: a dance of the right tempo and phase at a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -20,17 +20,18 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from d2midi_build.train.gate.breakdown import by_genre, by_seed
 from d2midi_build.train.gate.counting import Counted
+from d2midi_build.train.gate.dances import CROP_FRAMES, starts
 from d2midi_build.train.gate.drum_task import (
-    CROP_FRAMES,
     STEPS,
     Crop,
     DrumTask,
     View,
     crops,
     fitted,
-    starts,
 )
+from d2midi_build.train.gate.fitting import Progress, part
 from d2midi_build.train.gate.heard import Heard
 from d2midi_build.train.gate.pairs import Pair, re_paired
 from d2midi_build.train.gate.records import Record, Verdict
@@ -40,6 +41,8 @@ from d2midi_build.train.tokens.vocabulary import FRAMES_PER_BAR
 FloatArray = npt.NDArray[np.float64]
 
 LEVEL: Final = 0.05
+_OF_SEED: Final = "of the model of one seed"
+
 MARGIN: Final = 0.05
 """Nats per quad by which a decoder has to be better than a bigram (facts/baselines.md, section 3.4)."""
 
@@ -102,13 +105,11 @@ def association(
     *,
     seeds: Sequence[int],
     rng: np.random.Generator,
-    about: dict[str, Any] | None = None,
     steps: int = STEPS,
-    held_out: Sequence[str] = ("test",),
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Progress = lambda share: None,
     **model: Any,
 ) -> Association:
-    """Train a decoder per seed on the train pairs and judge it on held-out ones.
+    """Train a decoder per seed on the train pairs and judge it on the test pairs.
 
     Parameters
     ----------
@@ -121,11 +122,7 @@ def association(
     seeds : sequence of int
     rng : np.random.Generator
         Chooses other dances.
-    about : dict, optional
-        Kept with the runs; one with another is not taken up.
     steps : int, optional
-    held_out : sequence of str, optional
-        Splits of the pairs that are judged. Default is test.
     progress : callable, optional
         Told the share that is done.
     **model : int or float
@@ -133,7 +130,7 @@ def association(
     """
     begun = perf_counter()
     train = crops([pair for pair in pairs if pair.dance.split == "train"], FRAMES_PER_BAR)
-    held = [pair for pair in pairs if pair.dance.split in held_out]
+    held = [pair for pair in pairs if pair.dance.split == "test"]
     test = crops(held, CROP_FRAMES)
     names = sorted({crop.pair.dance.source for crop in test})
     genre_of = {pair.dance.source: pair.dance.genre for pair in held}
@@ -141,8 +138,8 @@ def association(
     own, others = [], []
     first = None
     for place, seed in enumerate(seeds if train and test else ()):
-        task = DrumTask(train, seed, about, **model)
-        fitted(task, runs / f"drums-{seed}", seed, steps, _part(progress, place, len(seeds)))
+        task = DrumTask(train, seed, **model)
+        fitted(task, runs / f"drums-{seed}", seed, steps, part(progress, place, len(seeds)))
         own.append(judged.own(task))
         others.append(judged.others(task))
         first = first or task
@@ -193,16 +190,9 @@ def association_records(
     records = [
         Record("E", "drums.gap", gap.mean, gap.n, gap.ci, 0.0, verdict, why, round(found.seconds, 3), p)
     ]
-    records += _of_seeds("E", "drums.gap", found.seeds, found.others - found.own)
+    records += by_seed("E", "drums.gap", found.seeds, found.others - found.own, _OF_SEED)
     each = (found.others - found.own).mean(axis=0)
-    for genre in sorted(set(found.genres)):
-        mine = each[[name == genre for name in found.genres] & np.isfinite(each)]
-        if len(mine):
-            part = mean_gap(mine, rng)
-            why = f"of {genre or 'no genre'}; where people dance to no beat there is none to find"
-            records.append(
-                Record("E", f"drums.gap genre={genre}", part.mean, part.n, part.ci, None, "info", why, 0.0)
-            )
+    records += by_genre("E", "drums.gap", each, found.sources, found.genres, rng)
     if n := found.left_out + int((~np.isfinite(each)).sum()):
         why = (
             "held-out sources without drums, whose dance is nowhere seen, or whose genre has no other held-out source: "
@@ -232,7 +222,7 @@ def tokens_records(found: Association, rng: np.random.Generator) -> list[Record]
     n = nats.n
     return [
         Record("D", "tokens.nll", nats.mean, n, nats.ci, threshold, verdict, why, 0.0),
-        *_of_seeds("D", "tokens.nll", found.seeds, found.own),
+        *by_seed("D", "tokens.nll", found.seeds, found.own, _OF_SEED),
         Record(
             "D", "bigram.nll", bigram, n, None, None, "info", "the same, knowing the token before only", 0.0
         ),
@@ -290,19 +280,6 @@ def _start_in(dance: Heard, crop: Crop) -> int | None:
     return start if dance.present[start : start + CROP_FRAMES].any() else None
 
 
-def _of_seeds(stage: Any, name: str, seeds: Sequence[int], values: FloatArray) -> list[Record]:
-    records = []
-    for seed, mine in zip(seeds, values, strict=True):
-        known = mine[np.isfinite(mine)]
-        why = "of the model of one seed"
-        records.append(
-            Record(
-                stage, f"{name} seed={seed}", float(known.mean()), len(known), None, None, "info", why, 0.0
-            )
-        )
-    return records
-
-
 def _why_not(found: Association) -> str:
     if not found.n_train or not found.sources:
         lacking = [
@@ -318,8 +295,3 @@ def _why_not(found: Association) -> str:
         f"not testable: of {len(found.sources)} held-out sources with drums none has another source of its genre; at "
         "least two sources per genre are needed"
     )
-
-
-def _part(progress: Callable[[float], None], place: int, count: int) -> Callable[[float], None]:
-    """Progress of one of some trainings."""
-    return lambda share: progress((place + share) / count)

@@ -13,19 +13,17 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from d2midi_build.digests import sha256_data
-from d2midi_build.train import core
-from d2midi_build.train.gate.dances import N_FEATURES
+from d2midi_build.train.gate.dances import CROP_FRAMES, N_FEATURES, starts
+from d2midi_build.train.gate.fitting import Progress, fit
 from d2midi_build.train.gate.heard import Heard
 from d2midi_build.train.gate.pairs import Pair
 from d2midi_build.train.models.beats import BeatHead, soft_beats
 
 FloatArray = npt.NDArray[np.float64]
 
-CROP_FRAMES: Final = 160
-"""8 s: four nominal bars."""
-
 _EVERY: Final = 40
 _BATCH: Final = 32
+_LR: Final = 4e-3
 
 What = Literal["beats", "drums"]
 """What is to be found in the music: its beats, or the onsets of its drums where nobody knows its beats."""
@@ -52,41 +50,26 @@ class Crop:
 
 
 class BeatTask:
-    """A head and the pairs it learns from.
+    """A head and the crops it learns from.
 
     Parameters
     ----------
-    pairs : sequence of Pair
-        Those without beats are left out.
+    dataset : list of Crop
     what : str
     seed : int
         Of the weights it begins with.
-    about : dict, optional
-        What else is to be known of the run.
     dropout : float, optional
         Default is 0.1.
     """
 
-    def __init__(
-        self,
-        pairs: Sequence[Pair],
-        what: What,
-        seed: int,
-        about: Mapping[str, Any] | None = None,
-        dropout: float = 0.1,
-    ) -> None:
+    def __init__(self, dataset: list[Crop], what: What, seed: int, dropout: float = 0.1) -> None:
         self.what = what
-        self.dataset = crops(pairs, what)
+        self.dataset = dataset
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
             self.model = BeatHead(N_FEATURES, dropout=dropout)
         names = [[crop.pair.dance.clip_id, crop.pair.music.clip_id, crop.start] for crop in self.dataset]
-        self.about: dict[str, Any] = {
-            "model": "beat head",
-            "of": what,
-            "crops": sha256_data(names),
-            **(about or {}),
-        }
+        self.about: dict[str, Any] = {"model": "beat head", "of": what, "crops": sha256_data(names)}
 
     def collate(self, examples: Sequence[Crop]) -> dict[str, torch.Tensor]:
         """Features (batch, 160, 39), targets and whether a body is seen (batch, 160); zeros beyond a pair's end."""
@@ -129,29 +112,16 @@ def crops(pairs: Sequence[Pair], what: What) -> list[Crop]:
     for pair in pairs:
         if not len(events_s(pair.music, what)):
             continue
-        for start in range(0, max(pair.n_frames - CROP_FRAMES, 0) + 1, _EVERY):
+        for start in starts(pair.n_frames, _EVERY):
             if pair.dance.present[start : min(start + CROP_FRAMES, pair.n_frames)].any():
                 found.append(Crop(pair, start))
     return found
 
 
 def fitted(
-    task: BeatTask,
-    folder: Path,
-    seed: int,
-    steps: int,
-    progress: Any = None,
-    lr: float = 4e-3,
+    task: BeatTask, folder: Path, seed: int, steps: int, progress: Progress = lambda share: None
 ) -> BeatTask:
     """The task with its head trained, or as an earlier run in the folder left it."""
-    settings = core.Settings(
-        steps=steps,
-        batch=min(_BATCH, len(task.dataset)),
-        lr=lr,
-        warmup=max(steps // 5, 1),
-        seed=seed,
-        checkpoint_every=steps,
-        log_every=steps,
-    )
-    core.train(task, settings, folder, progress=progress)
+    batch = min(_BATCH, len(task.dataset))
+    fit(task, folder, seed=seed, steps=steps, batch=batch, lr=_LR, warmup=steps // 5, progress=progress)
     return task

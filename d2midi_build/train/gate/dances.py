@@ -30,6 +30,9 @@ JOINTS: Final = (
 )
 """Thirteen of the body's points: the others are hands, feet and faces, which these say nearly all of."""
 
+CROP_FRAMES: Final = 8 * clock.FPS
+"""What models see at a time: 8 s, four nominal bars."""
+
 N_FEATURES: Final = 3 * len(JOINTS)
 """Of each joint its velocity, across and down, and its speed."""
 
@@ -71,6 +74,11 @@ def features(body_image: npt.NDArray[Any], present: npt.NDArray[np.bool_], aspec
     speed = np.linalg.norm(velocity, axis=2)
     every = np.concatenate([velocity.reshape(len(velocity), -1), speed], axis=1)
     return np.asarray(np.clip(every, -_MOST, _MOST), np.float16)
+
+
+def starts(n_frames: int, every: int) -> range:
+    """First frames of crops; a clip of less than 8 s is one."""
+    return range(0, max(n_frames - CROP_FRAMES, 0) + 1, every)
 
 
 def _smoothed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -15,10 +15,10 @@ import torch
 from d2midi_build import clock
 from d2midi_build.digests import sha256_data
 from d2midi_build.music.notes import Notes
-from d2midi_build.train import core
-from d2midi_build.train.gate.dances import N_FEATURES
+from d2midi_build.train.gate.dances import CROP_FRAMES, N_FEATURES, starts
+from d2midi_build.train.gate.fitting import Progress, fit
 from d2midi_build.train.gate.heard import Heard
-from d2midi_build.train.gate.pairs import Pair
+from d2midi_build.train.gate.pairs import Pair, one_each
 from d2midi_build.train.gate.records import Record, Verdict
 from d2midi_build.train.models.drums import DrumDecoder
 from d2midi_build.train.tokens.order import Quads
@@ -27,11 +27,8 @@ from d2midi_build.train.tokens.vocabulary import FRAMES_PER_BAR, PAD
 
 FloatArray = npt.NDArray[np.float64]
 
-BARS: Final = 4
+BARS: Final = CROP_FRAMES // FRAMES_PER_BAR
 """Nominal bars of a crop."""
-
-CROP_FRAMES: Final = BARS * FRAMES_PER_BAR
-"""8 s."""
 
 MOST_CROPS: Final = 4000
 """`STEPS` updates see 1600."""
@@ -94,11 +91,6 @@ def drums_of(music: Heard, start: int, end: int) -> Notes:
     return notes.shifted(-clock.frame_time_s(start))
 
 
-def starts(n_frames: int, every: int) -> range:
-    """First frames of crops; a clip of less than 8 s is one."""
-    return range(0, max(n_frames - CROP_FRAMES, 0) + 1, every)
-
-
 def crops(pairs: Sequence[Pair], every: int, most: int = MOST_CROPS) -> list[Crop]:
     """Crops of pairs that have drums, and whose dance is seen.
 
@@ -121,6 +113,11 @@ def crops(pairs: Sequence[Pair], every: int, most: int = MOST_CROPS) -> list[Cro
     return found
 
 
+def first_crop(pair: Pair) -> Crop | None:
+    """The first that has drums, of those that share no frame."""
+    return next(iter(crops([pair], CROP_FRAMES)), None)
+
+
 class DrumTask:
     """A decoder of drums and the crops that it learns from.
 
@@ -129,15 +126,11 @@ class DrumTask:
     dataset : list of Crop
     seed : int
         Of the weights it begins with.
-    about : dict, optional
-        What else is to be known of the run.
     **model : int or float
         As of `DrumDecoder`: sizes and dropout.
     """
 
-    def __init__(
-        self, dataset: list[Crop], seed: int, about: Mapping[str, Any] | None = None, **model: Any
-    ) -> None:
+    def __init__(self, dataset: list[Crop], seed: int, **model: Any) -> None:
         self.dataset = dataset
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
@@ -147,7 +140,6 @@ class DrumTask:
             "model": "drum decoder",
             "sizes": dict(model),
             "pairs": sha256_data(pairs),
-            **(about or {}),
         }
 
     def collate(self, examples: Sequence[Crop]) -> dict[str, torch.Tensor]:
@@ -190,20 +182,20 @@ def fitted(
     folder: Path,
     seed: int,
     steps: int,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Progress = lambda share: None,
 ) -> DrumTask:
     """The task with its decoder trained, or as an earlier run in the folder left it; in evaluation mode."""
-    settings = core.Settings(
+    fit(
+        task,
+        folder,
+        seed=seed,
         steps=steps,
         batch=min(BATCH, len(task.dataset)),
         lr=_LR,
-        warmup=min(_WARMUP, max(steps // 4, 1)),
-        seed=seed,
+        warmup=min(_WARMUP, steps // 4),
         amp="off",
-        checkpoint_every=steps,
-        log_every=steps,
+        progress=progress,
     )
-    core.train(task, settings, folder, progress=lambda now: progress(now.step / now.steps))
     task.model.eval()
     return task
 
@@ -212,9 +204,8 @@ def overfit_tokens(
     pairs: Sequence[Pair],
     runs: Path,
     *,
-    about: dict[str, Any] | None = None,
     steps: int = STEPS,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Progress = lambda share: None,
     **model: Any,
 ) -> Record:
     """``overfit.tokens``, stage C: nats per quad of the eight crops that a decoder learnt, without dropout.
@@ -224,27 +215,21 @@ def overfit_tokens(
     pairs : sequence of Pair
         The first crop with drums of each of the first eight train sources is learnt.
     runs : Path
-    about : dict, optional
     steps : int, optional
     progress : callable, optional
     **model : int or float
         As of `DrumDecoder`.
     """
     begun = perf_counter()
-    chosen: dict[str, Crop] = {}
-    for pair in pairs:
-        if pair.dance.split == "train" and pair.dance.source not in chosen and len(chosen) < OVERFIT_CROPS:
-            for crop in crops([pair], CROP_FRAMES)[:1]:
-                chosen[pair.dance.source] = crop
-    if not chosen:
+    learnt = one_each(pairs, "train", OVERFIT_CROPS, first_crop)
+    if not learnt:
         why = (
             "not testable: no source of train has drums and a dance; transcribe with drums, or add sources that have "
             "some"
         )
         return Record("C", "overfit.tokens", None, 0, None, OVERFIT_NATS, "not-testable", why, 0.0)
-    learnt = list(chosen.values())
     task = fitted(
-        DrumTask(learnt, 0, about, **{"dropout": 0.0, **model}), runs / "overfit-tokens", 0, steps, progress
+        DrumTask(learnt, 0, **{"dropout": 0.0, **model}), runs / "overfit-tokens", 0, steps, progress
     )
     nats = task.nats([crop.view for crop in learnt], [crop.quads for crop in learnt])
     value = float(nats.sum() / sum(len(crop.quads) - 1 for crop in learnt))

@@ -17,9 +17,10 @@ from d2midi_build import clock
 from d2midi_build.errors import UsageError
 from d2midi_build.music.instruments import DRUM
 from d2midi_build.music.notes import Notes
-from d2midi_build.train.gate.drum_task import BARS, CROP_FRAMES, Crop, DrumTask, crops, drums_of, starts
+from d2midi_build.train.gate.dances import CROP_FRAMES, starts
+from d2midi_build.train.gate.drum_task import BARS, Crop, DrumTask, drums_of, first_crop
 from d2midi_build.train.gate.heard import Heard
-from d2midi_build.train.gate.pairs import Pair, re_paired
+from d2midi_build.train.gate.pairs import Pair, one_each, re_paired
 from d2midi_build.train.gate.records import Record, Verdict
 from d2midi_build.train.gate.statistics import cluster_means, mean_gap
 from d2midi_build.train.metrics.beats import beat_scores
@@ -99,7 +100,7 @@ def generation_records(
     progress : callable, optional
     """
     begun = perf_counter()
-    chosen = _first_crops(pairs, clips) if task is not None else []
+    chosen = one_each(pairs, "test", clips, first_crop) if task is not None else []
     if task is None or not chosen:
         why = (
             "not testable: there is no model, or no source of test has drums and a dance; transcribe with drums, or "
@@ -133,15 +134,6 @@ def notes_said(quads: Quads) -> Notes | None:
     except UsageError:
         return None
     return notes if grammar.finished else None
-
-
-def _first_crops(pairs: Sequence[Pair], most: int) -> list[Crop]:
-    chosen: dict[str, Crop] = {}
-    for pair in pairs:
-        if pair.dance.split == "test" and pair.dance.source not in chosen and len(chosen) < most:
-            for crop in crops([pair], CROP_FRAMES)[:1]:
-                chosen[pair.dance.source] = crop
-    return list(chosen.values())
 
 
 def _valid(found: Sequence[Drawn], seconds: float) -> Record:

@@ -5,7 +5,7 @@ It informs: it tells whether the notes of sources say something of each other, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from d2midi_build import clock
-from d2midi_build.train import core
+from d2midi_build.train.gate.fitting import Progress, fit
 from d2midi_build.train.gate.heard import Heard
 from d2midi_build.train.gate.quad_task import BARS, Crop, QuadTask, crops, masked
 from d2midi_build.train.gate.records import Record, Verdict
@@ -68,7 +68,7 @@ class Guesses:
 
 
 def masked_records(
-    clips: Sequence[Heard], folder: Path, seed: int, progress: Callable[[float], None] | None = None
+    clips: Sequence[Heard], folder: Path, seed: int, progress: Progress = lambda share: None
 ) -> list[Record]:
     """``masked.event``, ``masked.duration``, ``masked.track`` and ``masked.instrument``.
 
@@ -96,7 +96,7 @@ def masked_records(
     UsageError
         If the folder has a run of other clips.
     """
-    begun, tell = perf_counter(), progress or _nobody
+    begun = perf_counter()
     ordered = sorted(clips, key=lambda clip: clip.clip_id)
     learned = [crop for clip in ordered if clip.split == "train" for crop in crops(clip)]
     test = [clip for clip in ordered if clip.split == "test"]
@@ -106,20 +106,20 @@ def masked_records(
         records = [_untested(name, len(judged), lacking) for name in ATTRIBUTES]
     else:
         task = QuadTask(learned, seed)
-        settings = core.Settings(
+        fit(
+            task,
+            folder,
+            seed=seed,
             steps=STEPS,
             batch=_BATCH,
             lr=_LR,
-            warmup=max(STEPS // 15, 1),
-            seed=seed,
-            checkpoint_every=STEPS,
-            log_every=STEPS,
+            warmup=STEPS // 15,
+            progress=lambda share: progress(0.9 * share),
         )
-        core.train(task, settings, folder, progress=lambda now: tell(0.9 * now.step / now.steps))
         records = []
         for number in range(len(ATTRIBUTES)):
             records.append(_judged(task, number, judged, np.random.default_rng([seed, 2, number])))
-            tell(0.9 + 0.1 * (number + 1) / len(ATTRIBUTES))
+            progress(0.9 + 0.1 * (number + 1) / len(ATTRIBUTES))
     return [replace(records[0], seconds=round(perf_counter() - begun, 3)), *records[1:]]
 
 
@@ -214,7 +214,3 @@ def _lacking(n_learned: int, n_judged: int) -> str:
 
 def _untested(name: str, n: int, lacking: str) -> Record:
     return Record("D", f"masked.{name}", None, n, None, None, "not-testable", f"not testable: {lacking}", 0.0)
-
-
-def _nobody(share: float) -> None:
-    """Nobody is told."""

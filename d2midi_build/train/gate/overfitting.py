@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from d2midi_build import clock
 from d2midi_build.train.gate.beat_task import (
-    CROP_FRAMES,
     BeatTask,
     Crop,
     FloatArray,
@@ -20,7 +19,9 @@ from d2midi_build.train.gate.beat_task import (
     fitted,
     what_is_known,
 )
-from d2midi_build.train.gate.pairs import Pair
+from d2midi_build.train.gate.dances import CROP_FRAMES
+from d2midi_build.train.gate.fitting import Progress
+from d2midi_build.train.gate.pairs import Pair, one_each
 from d2midi_build.train.gate.records import Record, Verdict
 from d2midi_build.train.metrics.beats import beat_f1, count_beats
 from d2midi_build.train.models.beats import picked
@@ -38,9 +39,8 @@ def overfit_beats(
     pairs: Sequence[Pair],
     runs: Path,
     *,
-    about: dict[str, Any] | None = None,
     steps: int = STEPS,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Progress = lambda share: None,
 ) -> Record:
     """``overfit.beats``: F-measure at 70 ms of beats that a head gives on the eight crops that it learnt.
 
@@ -49,28 +49,25 @@ def overfit_beats(
     pairs : sequence of Pair
         Of each of the first eight train sources the first crop with enough beats and body is learnt, without dropout.
     runs : Path
-    about : dict, optional
     steps : int, optional
     progress : callable, optional
     """
     what = what_is_known([pair.music for pair in pairs])
-    chosen: dict[str, Crop] = {}
-    for pair in pairs:
-        if pair.dance.split == "train" and pair.dance.source not in chosen and len(chosen) < CLIPS:
-            fit = next((crop for crop in crops([pair], what) if _is_full(crop, what)), None)
-            if fit is not None:
-                chosen[pair.dance.source] = fit
+    chosen = one_each(
+        pairs,
+        "train",
+        CLIPS,
+        lambda pair: next((crop for crop in crops([pair], what) if _is_full(crop, what)), None),
+    )
     if not chosen:
         why = (
             f"not testable: no train clip has 8 s with {LEAST_BEATS} {what} and a dance that is seen; look at beats "
             "and keypoints of the release"
         )
         return Record("C", "overfit.beats", None, 0, None, LEAST_F1, "not-testable", why, 0.0)
-    task = BeatTask([], what, 0, about, dropout=0.0)
-    task.dataset = list(chosen.values())
-    fitted(task, runs / "overfit-beats", 0, steps)
-    progress(1.0)
-    scores = [_f1(task, crop) for crop in task.dataset]
+    task = BeatTask(chosen, what, 0, dropout=0.0)
+    fitted(task, runs / "overfit-beats", 0, steps, progress)
+    scores = [_f1(task, crop) for crop in chosen]
     value = float(np.mean(scores))
     passed: Verdict = "pass" if value > LEAST_F1 else "fail"
     why = (
@@ -79,7 +76,7 @@ def overfit_beats(
     )
     if passed == "fail":
         why += ": clips contradict each other or hold nothing to learn from. Look at them: " + ", ".join(
-            crop.pair.dance.clip_id for crop in task.dataset
+            crop.pair.dance.clip_id for crop in chosen
         )
     return Record("C", "overfit.beats", value, len(scores), None, LEAST_F1, passed, why, 0.0)
 

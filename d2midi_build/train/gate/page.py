@@ -200,10 +200,10 @@ def _records(records: Sequence[Record]) -> str:
         (
             escape(each.name),
             each.verdict,
-            _number(each.value),
+            number(each.value),
             _interval(each),
-            _number(each.threshold),
-            _number(each.p),
+            number(each.threshold),
+            number(each.p),
             str(each.n),
             escape(each.why),
             *([f"{each.seconds:.1f}"] if timed else []),
@@ -241,7 +241,7 @@ def _statistics(records: Sequence[Record]) -> Iterable[str]:
     if rest:
         yield _table(
             ("name", "value", "n", "in words"),
-            ((escape(each.name), _number(each.value), str(each.n), escape(each.why)) for each in rest),
+            ((escape(each.name), number(each.value), str(each.n), escape(each.why)) for each in rest),
         )
 
 
@@ -253,14 +253,15 @@ def _named(name: str) -> tuple[str, str]:
 def _with_interval(record: Record | None) -> str:
     if record is None:
         return ""
-    return f"{_number(record.value)} {_interval(record)}".strip()
+    return f"{number(record.value)} {_interval(record)}".strip()
 
 
 def _interval(record: Record) -> str:
-    return "" if record.ci is None else f"({_number(record.ci[0])} to {_number(record.ci[1])})"
+    return "" if record.ci is None else f"({number(record.ci[0])} to {number(record.ci[1])})"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A value as people read it; nothing where there is none."""
     return "" if value is None else f"{value:,.0f}" if float(value).is_integer() else f"{value:.3g}"
 
 

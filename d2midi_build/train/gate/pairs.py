@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
 from d2midi_build.train.gate.heard import Heard
 from d2midi_build.train.metrics.chance import Identity, re_pair
+
+Chosen = TypeVar("Chosen")
 
 PARTNERS: Final = 4
 """Other pieces of music that a dance is held against."""
@@ -33,6 +35,19 @@ class Pair:
     def n_frames(self) -> int:
         """Frames that both have."""
         return min(self.dance.n_frames, self.music.n_frames)
+
+
+def one_each(
+    pairs: Sequence[Pair], split: str, most: int, choose: Callable[[Pair], Chosen | None]
+) -> list[Chosen]:
+    """Something of each of the first sources of a split: what is chosen of its first pair that has any."""
+    found: dict[str, Chosen] = {}
+    for pair in pairs:
+        if pair.dance.split == split and pair.dance.source not in found and len(found) < most:
+            chosen = choose(pair)
+            if chosen is not None:
+                found[pair.dance.source] = chosen
+    return list(found.values())
 
 
 def real(clips: Sequence[Heard]) -> list[Pair]:

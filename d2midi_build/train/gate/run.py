@@ -17,7 +17,7 @@ import torch
 from d2midi_build.digests import sha256_data
 from d2midi_build.errors import UsageError
 from d2midi_build.release.checking import Checked
-from d2midi_build.release.format import GATE, GATE_PAGE, read_manifest
+from d2midi_build.release.format import GATE, GATE_FILES, GATE_PAGE, read_manifest
 from d2midi_build.release.reader import Release
 from d2midi_build.train.core.files import write_whole
 from d2midi_build.train.core.watching import code_version
@@ -50,8 +50,6 @@ MOST_TRAIN: Final = 400
 MOST_TEST: Final = 200
 """Sources that they are judged on."""
 
-JSON_FILE: Final = GATE
-PAGE_FILE: Final = GATE_PAGE
 _RUNS: Final = ".gate-runs"
 """Below the folder of the report: a name that nobody else uses, since what is in it is deleted."""
 
@@ -97,7 +95,7 @@ def gate(
         raise UsageError(f"--out {out} is inside the release, which is never changed: choose another folder")
     read_manifest(folder)  # before a folder is made for what is no release
     with _held(out):
-        for name in (JSON_FILE, PAGE_FILE):  # of an earlier run, which nobody may take for this one's
+        for name in GATE_FILES:  # of an earlier run, which nobody may take for this one's
             (out / name).unlink(missing_ok=True)
         report = checked(folder, out / _RUNS, seeds=seeds, explained=explained, progress=progress)
         try:
@@ -295,7 +293,7 @@ class _Parts:
 
 
 def _files(report: Report) -> dict[str, bytes]:
-    return {JSON_FILE: report.to_json().encode(), PAGE_FILE: page(report).encode()}
+    return {GATE: report.to_json().encode(), GATE_PAGE: page(report).encode()}
 
 
 def _report(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -21,17 +21,14 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from d2midi_build import clock
-from d2midi_build.train import core
-from d2midi_build.train.gate.dances import N_FEATURES
+from d2midi_build.train.gate.dances import CROP_FRAMES, N_FEATURES
+from d2midi_build.train.gate.fitting import Progress, fit
 from d2midi_build.train.gate.heard import Heard, sources
 from d2midi_build.train.gate.records import LEAST_GENRES, Record, Verdict
 from d2midi_build.train.gate.statistics import mean_gap
 from d2midi_build.train.models.styles import StyleEncoder
 
 NAME: Final = "style.accuracy"
-
-CROP_FRAMES: Final = 160
-"""8 s."""
 
 STEPS: Final = 400
 
@@ -108,7 +105,7 @@ def crops(clips: Sequence[Heard]) -> list[Crop]:
 
 
 def style_records(
-    clips: Sequence[Heard], folder: Path, seed: int, progress: Callable[[float], None] | None = None
+    clips: Sequence[Heard], folder: Path, seed: int, progress: Progress = lambda share: None
 ) -> list[Record]:
     """``style.accuracy``, and it genre by genre.
 
@@ -144,22 +141,21 @@ def style_records(
     lacking = _lacking(clips, task.genres, genre_of)
     if lacking:
         return [_record(None, len(judged), None, None, "not-testable", f"not testable: {lacking}", begun)]
-    settings = core.Settings(
+    fit(
+        task,
+        folder,
+        seed=seed,
         steps=STEPS,
         batch=_BATCH,
         lr=_LR,
-        warmup=max(STEPS // 5, 1),
-        seed=seed,
-        checkpoint_every=STEPS,
-        log_every=STEPS,
+        warmup=STEPS // 5,
+        progress=lambda share: progress(0.95 * share),
     )
-    tell = progress or _nobody
-    core.train(task, settings, folder, progress=lambda now: tell(0.95 * now.step / now.steps))
     hits = {
         name: float(task.genres[int(task.told(mine).argmax())] == genre_of[name])
         for name, mine in judged.items()
     }
-    tell(1.0)
+    progress(1.0)
     return _judged(hits, genre_of, len(sources(held_out)), seed, begun)
 
 
@@ -261,7 +257,3 @@ def _record(
     p: float | None = None,
 ) -> Record:
     return Record("D", NAME, value, n, ci, least, verdict, why, round(perf_counter() - begun, 3), p)
-
-
-def _nobody(share: float) -> None:
-    """Nobody is told."""

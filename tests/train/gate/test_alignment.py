@@ -216,7 +216,7 @@ def test_crops_are_eight_seconds_every_two_and_one_of_a_short_clip() -> None:
     long, short = danced(0, "train", "house"), clip("s", n_frames=100, beats_s=np.array([1.0, 2.0]))
     assert [each.start for each in crops(pairs.real([long]), "beats")] == [0, 40, 80, 120, 160, 200, 240]
     assert [each.start for each in crops(pairs.real([short]), "beats")] == [0]
-    task = BeatTask(pairs.real([short]), "beats", 0)
+    task = BeatTask(crops(pairs.real([short]), "beats"), "beats", 0)
     batch = task.collate([task.dataset[0]])
     assert batch["features"].shape == (1, CROP_FRAMES, N_FEATURES)
     assert batch["seen"].sum() == 100
