@@ -52,11 +52,12 @@ def gate(
     from d2midi_build.cli.running import stoppable
 
     needs_training("d2midi gate")
+    from d2midi_build.release.checking import report_folder
     from d2midi_build.release.format import GATE, GATE_PAGE
     from d2midi_build.train.gate.run import gate as judged
 
     whole = Path(os.path.abspath(release))  # noqa: PTH100  (".." is taken away, links stay)
-    folder = out or whole.with_name(f"{whole.name}.gate")
+    folder = out or report_folder(whole)
     with stoppable(), counted("gate", "%", quiet=quiet or as_json) as progress:
         report = judged(
             release, folder, explained=explain, progress=lambda what, share: progress(100 * share, 100)

@@ -73,8 +73,8 @@ Check = Callable[[Path], Checked]
 
 
 def report_folder(out: Path) -> Path:
-    """Where the report lies when no release is made: beside its place."""
-    return out.with_name(f"{out.name}.gate")
+    """Where a report lies that is not in its release: beside the release, or the place it did not get."""
+    return out.parent / f"{out.name}.gate"
 
 
 def refuse(checked: Checked, out: Path) -> ReleaseError:

@@ -160,7 +160,7 @@ WRONG: list[tuple[str, tuple[str, ...]]] = [
     ("release remove", ("Missing argument",)),
     ("evaluate none", ("none is no folder", "release")),
     ("evaluate folder", ("folder is no release", "manifest.json")),
-    *((f"gate {name}", (f"{name} is no release", "manifest.json")) for name in ("none", "folder")),
+    *((f"gate {name}", (f"{name} is no release", "manifest.json")) for name in ("none", "folder", "/")),
     ("recipe init none/recipe.toml", ("no folder none", "make it first")),
     ("recipe init folder", ("folder is a folder", "name a file")),
     ("recipe init typo.toml", ("typo.toml exists", "--force")),

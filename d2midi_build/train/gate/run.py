@@ -91,9 +91,9 @@ def gate(
     ReleaseError
         If its format or files are ones that the reader does not take.
     """
+    read_manifest(folder)  # before a folder is made for what is no release
     if folder.resolve() == out.resolve() or folder.resolve() in out.resolve().parents:
         raise UsageError(f"--out {out} is inside the release, which is never changed: choose another folder")
-    read_manifest(folder)  # before a folder is made for what is no release
     with _held(out):
         for name in GATE_FILES:  # of an earlier run, which nobody may take for this one's
             (out / name).unlink(missing_ok=True)
