@@ -1,49 +1,22 @@
-"""``d2midi annotate``: notes corrected by people."""
+"""``d2midi annotate export-midi`` and ``import-midi``: notes corrected in a DAW."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from d2midi_build.cli.annotate.options import ByOption, ReasonChoice, meant, now
 from d2midi_build.cli.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, login_name
 
 if TYPE_CHECKING:
     from d2midi_build.annotate.corrections import Correction
     from d2midi_build.annotate.edits import Edit
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Have notes corrected by professionals, and see how far that has come.",
-    rich_markup_mode="markdown",
-)
 
-ByOption = Annotated[
-    str,
-    typer.Option(
-        "--by", help="Who did it; default: your login name.", envvar="D2MIDI_USER", show_default=False
-    ),
-]
-
-
-class ReasonChoice(StrEnum):
-    """Why notes were changed; the names of `d2midi_build.annotate.layering.Reason`."""
-
-    HEARD = "heard"
-    ALIGNED = "aligned"
-    PLEASANT = "pleasant"
-
-
-@app.callback()
-def annotate() -> None:
-    """Have notes corrected by professionals, and see how far that has come."""
-
-
-@app.command("export-midi")
 def export_midi(
     names: Annotated[
         list[str],
@@ -76,11 +49,11 @@ def export_midi(
     from d2midi_build.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    meant = {name: _meant(workspace, name) for name in names}
+    wanted = [meant(workspace, name) for name in names]
     written = []
     try:
         out.mkdir(exist_ok=True)
-        for clip_id, sheet in dict.fromkeys(meant.values()):
+        for clip_id, sheet in dict.fromkeys(wanted):
             corrections = Corrections.read(path_in(opened), clip_id)
             data = daw_export.export_midi(read_clip(opened, clip_id), corrections, sheet)
             path = out / (f"{clip_id}.mid" if sheet is None else f"{clip_id}_s{sheet:03d}.mid")
@@ -105,7 +78,6 @@ def export_midi(
     typer.echo("Take it back with: d2midi annotate import-midi FILE --by WHO --reason heard|aligned|pleasant")
 
 
-@app.command("import-midi")
 def import_midi(
     file: Annotated[
         Path,
@@ -180,7 +152,7 @@ def import_midi(
         raise UsageError(
             f"{file} does not say which clip it is of: the DAW has dropped that. Say it with --clip CLIP --anyway"
         )
-    clip_id, sheet = _meant(workspace, clip) if clip else (stamp.clip if stamp else "", None)
+    clip_id, sheet = meant(workspace, clip) if clip else (stamp.clip if stamp else "", None)
     known = read_clip(opened, clip_id)
     before = Corrections.read(path_in(opened), clip_id)
     found = daw_import.import_midi(
@@ -188,7 +160,7 @@ def import_midi(
         known,
         before,
         by=by.strip() or login_name(),
-        at=_now(),
+        at=now(),
         reason=reason.value,
         sheet=sheet,
         checked=checked,
@@ -244,95 +216,6 @@ def import_midi(
     )
 
 
-@app.command("status")
-def status(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None:
-    """Show how far correction has come: sheets corrected, in conflict, out of date; edits by kind and reason.
-
-    Example: `d2midi annotate status`
-    """
-    from d2midi_build.annotate.summary import edits_data, summary
-    from d2midi_build.workspace import Workspace
-
-    found = summary(Workspace.open(workspace))
-    if as_json:
-        typer.echo(json.dumps(found.data()))
-        return
-    typer.echo(f"{len(found.corrected)} of {found.n_sheets} sheets corrected")
-    for who, count in sorted(found.people.items()):
-        typer.echo(f"  {who}: {count}")
-    for kind, by_reason in edits_data(found.edits).items():
-        typer.echo(f"{kind}: {', '.join(f'{count} {reason}' for reason, count in by_reason.items())}")
-    for conflict in found.conflicts:
-        typer.echo(f"conflict: {conflict}")
-    for sheet, who in found.overruled:
-        typer.echo(f"overruled by a reviewer: {sheet}, {who}")
-    for sheet in found.stale:
-        typer.echo(f"stale: {sheet} was transcribed again after it was corrected; the correction stays")
-    for sheet in found.carried:
-        typer.echo(f"carried over from the same recording: {sheet}")
-    for sheet in found.lost:
-        typer.echo(f"not in the workspace any more: {sheet}; its corrections are kept")
-    for sheet, slip in found.suspicions:
-        typer.echo(f"a slip? {sheet}: {slip.message}")
-
-
-@app.command("settle")
-def settle(
-    sheet: Annotated[
-        str, typer.Argument(help="A sheet that people dispute.", metavar="SHEET", show_default=False)
-    ],
-    take: Annotated[str, typer.Option("--take", help="Whose correction counts.", show_default=False)],
-    by: ByOption = "",
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    as_json: JsonOption = False,
-) -> None:
-    """Settle a conflict, as a reviewer: one of the corrections counts.
-
-    Example: `d2midi annotate settle yt-abc_00001000_s002 --take ada --by rita`
-    """
-    from d2midi_build.annotate.corrections import Corrections, append, path_in, settlement
-    from d2midi_build.workspace import Workspace
-
-    path = path_in(Workspace.open(workspace))
-    correction = Corrections.read(path).required(sheet, take)
-    kept = append(path, [settlement(correction, by.strip() or login_name(), _now())])
-    _tell(as_json, kept, f"{sheet}: the correction by {take} counts")
-
-
-@app.command("withdraw")
-def withdraw(
-    sheet: Annotated[
-        str, typer.Argument(help="A sheet that you corrected.", metavar="SHEET", show_default=False)
-    ],
-    by: ByOption = "",
-    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
-    as_json: JsonOption = False,
-) -> None:
-    """Take your correction of a sheet back: those of others count, or the machine's notes.
-
-    Example: `d2midi annotate withdraw yt-abc_00001000_s002 --by ada`
-    """
-    from d2midi_build.annotate.corrections import Corrections, append, path_in, withdrawal
-    from d2midi_build.workspace import Workspace
-
-    path = path_in(Workspace.open(workspace))
-    who = by.strip() or login_name()
-    kept = append(path, [withdrawal(Corrections.read(path).required(sheet, who), _now())])
-    _tell(as_json, kept, f"{sheet}: the correction by {who} does not count any more")
-
-
-def _meant(workspace: Path, name: str) -> tuple[str, int | None]:
-    """The clip, and the number of the sheet if one is meant."""
-    from d2midi_build.annotate.sheets import clip_of_sheet
-    from d2midi_build.report.clips import clip_ids, find_clip
-
-    try:
-        clip_id, sheet = clip_of_sheet(name)
-    except ValueError:
-        return find_clip(workspace, name), None
-    return (clip_id, sheet) if clip_id in clip_ids(workspace) else (find_clip(workspace, name), None)
-
-
 def _sheet_data(correction: Correction, edits: Sequence[Edit], n_frames: int) -> dict[str, Any]:
     from d2midi_build.annotate.edits import counts
     from d2midi_build.annotate.summary import edits_data, suspicion_data, suspicious
@@ -352,14 +235,3 @@ def _in_words(edits: dict[str, dict[str, int]]) -> str:
         for kind, by_reason in edits.items()
         for reason, count in by_reason.items()
     )
-
-
-def _tell(as_json: bool, kept: Iterable[Correction], words: str) -> None:
-    count = len(list(kept))
-    typer.echo(json.dumps({"kept": count}) if as_json else words if count else "That was so already.")
-
-
-def _now() -> str:
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,26 @@
+"""``d2midi annotate``: notes corrected by people."""
+
+from __future__ import annotations
+
+import typer
+
+from d2midi_build.cli.annotate import midi, state
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Have notes corrected by professionals, and see how far that has come.",
+    rich_markup_mode="markdown",
+)
+
+_STUDIO, _DAW, _STATE = "In Label Studio", "In a DAW", "What counts"
+
+app.command("export-midi", rich_help_panel=_DAW)(midi.export_midi)
+app.command("import-midi", rich_help_panel=_DAW)(midi.import_midi)
+app.command("status", rich_help_panel=_STATE)(state.status)
+app.command("settle", rich_help_panel=_STATE)(state.settle)
+app.command("withdraw", rich_help_panel=_STATE)(state.withdraw)
+
+
+@app.callback()
+def annotate() -> None:
+    """Have notes corrected by professionals, and see how far that has come."""

@@ -1,0 +1,42 @@
+"""Options and small things that the commands of `d2midi annotate` share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ByOption = Annotated[
+    str,
+    typer.Option(
+        "--by", help="Who did it; default: your login name.", envvar="D2MIDI_USER", show_default=False
+    ),
+]
+
+
+class ReasonChoice(StrEnum):
+    """Why notes were changed; the names of `d2midi_build.annotate.layering.Reason`."""
+
+    HEARD = "heard"
+    ALIGNED = "aligned"
+    PLEASANT = "pleasant"
+
+
+def meant(workspace: Path, name: str) -> tuple[str, int | None]:
+    """The clip, and the number of the sheet if one is meant."""
+    from d2midi_build.annotate.sheets import clip_of_sheet
+    from d2midi_build.report.clips import clip_ids, find_clip
+
+    try:
+        clip_id, sheet = clip_of_sheet(name)
+    except ValueError:
+        return find_clip(workspace, name), None
+    return (clip_id, sheet) if clip_id in clip_ids(workspace) else (find_clip(workspace, name), None)
+
+
+def now() -> str:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).isoformat(timespec="seconds")
