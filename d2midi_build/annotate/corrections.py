@@ -18,6 +18,7 @@ Which of a sheet's corrections counts:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -74,6 +75,8 @@ class Correction:
         Sheets of another clip with the same recording that this was made from, with commas; empty if none.
     end_frame : int or None
         Where the sheet ended, which is the last of its clip if that has become longer since; None in older lines.
+    lead_s : float or None
+        Seconds that they worked on it, as their tool measured; None where it does not.
     """
 
     sheet_id: str
@@ -87,6 +90,7 @@ class Correction:
     withdrawn: bool = False
     carried_from: str = ""
     end_frame: int | None = None
+    lead_s: float | None = None
 
     @property
     def machine(self) -> str:
@@ -100,8 +104,9 @@ class Correction:
 
     def repeats(self, other: Correction) -> bool:
         """Whether it says the same as another, time and tool aside."""
-        same = _person(self.by) == _person(other.by)
-        return same and replace(self, by=other.by, at=other.at, tool=other.tool) == other
+        same = person(self.by) == person(other.by)
+        here = replace(self, by=other.by, at=other.at, tool=other.tool, lead_s=other.lead_s)
+        return same and here == other
 
 
 @dataclass(frozen=True)
@@ -156,6 +161,8 @@ class Corrections:
     def read(cls, path: Path, clip_id: str = "", *, strictly: bool = False) -> Corrections:
         """Those that a file holds, or of them those of one clip; a damaged line is ignored with a warning.
 
+        Notes of other clips are not looked at, whether damaged or not.
+
         Raises
         ------
         WorkspaceError
@@ -163,8 +170,9 @@ class Corrections:
         UsageError
             If ``strictly`` and a line is damaged, but for a last one that a power cut tore.
         """
-        found = overlays.read(path, _decoded, partial(_not_ignored, path) if strictly else overlays.ignored)
-        return cls(each for each in found if not clip_id or clip_of_sheet(each.sheet_id)[0] == clip_id)
+        damaged = partial(_not_ignored, path) if strictly else overlays.ignored
+        found = overlays.read(path, partial(_decoded, clip_id=clip_id), damaged)
+        return cls(each for each in found if each is not None)
 
     def sheet_ids(self) -> list[str]:
         """The sheets that have been corrected at some time, sorted."""
@@ -175,16 +183,26 @@ class Corrections:
         for n in range(len(self.lines) - 1, -1, -1):
             yield Corrections(self.lines[:n])
 
+    def of(self, sheet_id: str) -> tuple[Correction, ...]:
+        """All lines for a sheet, in order."""
+        return tuple(self._of.get(sheet_id, ()))
+
+    def current(self, sheet_id: str) -> list[Correction]:
+        """The newest of each person for a sheet, in order, without those that are withdrawn."""
+        lines = self._of.get(sheet_id, [])
+        newest = {person(line.by): place for place, line in enumerate(lines)}
+        return [lines[place] for place in sorted(newest.values()) if not lines[place].withdrawn]
+
     def newest_of(self, sheet_id: str, by: str) -> Correction | None:
         """A person's newest line for a sheet, one that withdraws included."""
-        mine = [line for line in self._of.get(sheet_id, ()) if _person(line.by) == _person(by)]
+        mine = [line for line in self._of.get(sheet_id, ()) if person(line.by) == person(by)]
         return mine[-1] if mine else None
 
     def since_withdrawal(self, sheet_id: str, by: str) -> list[Correction]:
         """A person's lines for a sheet, in order, without those that they have withdrawn."""
         found: list[Correction] = []
         for line in self._of.get(sheet_id, ()):
-            if _person(line.by) == _person(by):
+            if person(line.by) == person(by):
                 found = [] if line.withdrawn else [*found, line]
         return found
 
@@ -198,23 +216,20 @@ class Corrections:
         """
         found = self.newest_of(sheet_id, by)
         if found is None or found.withdrawn:
-            newest = {_person(line.by): line for line in self._of.get(sheet_id, ())}
-            current = [line.by for _, line in sorted(newest.items()) if not line.withdrawn]
+            others = sorted((line.by for line in self.current(sheet_id)), key=person)
             raise UsageError(
-                f"{by} has no correction of {sheet_id!r}; corrected by: {', '.join(current) or 'nobody'}"
+                f"{by} has no correction of {sheet_id!r}; corrected by: {', '.join(others) or 'nobody'}"
             )
         return found
 
     def standing(self, sheet_id: str) -> Standing:
         """What counts in a sheet, by the rules in the module's docstring."""
-        lines = self._of.get(sheet_id, [])
-        newest = {_person(line.by): place for place, line in enumerate(lines)}
-        active = [lines[place] for place in sorted(newest.values()) if not lines[place].withdrawn]
+        active = self.current(sheet_id)
         own = [line for line in active if not line.carried_from] or active[-1:]
         current = [
             line
             for place, line in enumerate(own)
-            if line.reviewer or not any(_goes_on(later, line) for later in own[place + 1 :])
+            if line.reviewer or not any(goes_on(later, line) for later in own[place + 1 :])
         ]
         if not current:
             return Standing(sheet_id)
@@ -239,28 +254,40 @@ def append(path: Path, new: Sequence[Correction]) -> list[Correction]:
     UsageError
         If the file cannot be read or written.
     """
-    known = Corrections.read(path)
+    kept = news(Corrections.read(path), new)
+    if kept:
+        overlays.append(path, map(_encoded, kept))
+    return kept
+
+
+def news(known: Corrections, new: Iterable[Correction]) -> list[Correction]:
+    """Those that do not repeat their author's newest for the sheet."""
     kept = []
     for correction in new:
         before = known.newest_of(correction.sheet_id, correction.by)
-        if (correction.withdrawn and before is None) or (before is not None and correction.repeats(before)):
+        if correction.withdrawn if before is None else correction.repeats(before):
             continue
         kept.append(correction)
-    if kept:
-        overlays.append(path, map(_encoded, kept))
     return kept
 
 
 def withdrawal(correction: Correction, at: str) -> Correction:
     """The line that takes a correction back."""
     return replace(
-        correction, at=at, withdrawn=True, layered=_NOTHING, shown="", tool="withdraw", carried_from=""
+        correction,
+        at=at,
+        withdrawn=True,
+        layered=_NOTHING,
+        shown="",
+        tool="withdraw",
+        carried_from="",
+        lead_s=None,
     )
 
 
 def settlement(correction: Correction, by: str, at: str) -> Correction:
     """A reviewer's line that says what somebody else's correction says."""
-    return replace(correction, by=by, at=at, tool="settle", reviewer=True, carried_from="")
+    return replace(correction, by=by, at=at, tool="settle", reviewer=True, carried_from="", lead_s=None)
 
 
 def agree(one: Layered, other: Layered) -> bool:
@@ -285,7 +312,7 @@ def _alike(one: Layer, other: Layer) -> bool:
     )
 
 
-def _goes_on(later: Correction, earlier: Correction) -> bool:
+def goes_on(later: Correction, earlier: Correction) -> bool:
     """Whether a correction was made from what an earlier one says, and not only from the same machine's notes."""
     machine = later.layered.machine
     return (
@@ -294,8 +321,8 @@ def _goes_on(later: Correction, earlier: Correction) -> bool:
     )
 
 
-def _person(by: str) -> str:
-    """A name as names are compared."""
+def person(by: str) -> str:
+    """A name as names are compared: people write theirs with capitals and without."""
     return by.strip().casefold()
 
 
@@ -320,15 +347,18 @@ def _encoded(correction: Correction) -> dict[str, Any]:
         "withdrawn": correction.withdrawn,
         "carried_from": correction.carried_from,
         "end_frame": correction.end_frame,
+        "lead_s": correction.lead_s,
         "shown": correction.shown,
         "machine": correction.machine,
         "notes": encode(correction.layered),
     }
 
 
-def _decoded(data: dict[str, Any]) -> Correction:
-    """Of a line; a newer d2midi may have written more into it."""
+def _decoded(data: dict[str, Any], clip_id: str = "") -> Correction | None:
+    """Of a line; a newer d2midi may have written more into it. None if it is of another clip than asked for."""
     try:
+        if clip_id and clip_of_sheet(data["sheet"])[0] != clip_id:
+            return None
         correction = Correction(
             data["sheet"],
             str(data["by"]),
@@ -341,12 +371,17 @@ def _decoded(data: dict[str, Any]) -> Correction:
             bool(data["withdrawn"]),
             str(data["carried_from"]),
             None if data.get("end_frame") is None else int(data["end_frame"]),
+            None if data.get("lead_s") is None else float(data["lead_s"]),
         )
         if correction.machine != data["machine"]:
             raise ValueError("its notes of the machine do not have the digest it names")
     except KeyError as error:
         raise ValueError(f"no {error}") from error
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
     if correction.reason not in REASONS:
         raise ValueError(f"reason {correction.reason!r} is none of {', '.join(REASONS)}")
+    if correction.lead_s is not None and not 0 <= correction.lead_s < math.inf:
+        raise ValueError(f"lead_s {correction.lead_s} is no length of time")
     clip_of_sheet(correction.sheet_id)
     return correction

@@ -8,17 +8,22 @@ comparison of its rows in two layers.
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import compress
+from operator import le
+from sys import intern
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
-import pyarrow as pa
 
 from d2midi_build import clock
 from d2midi_build.digests import sha256_data
 from d2midi_build.music.instruments import instrument_of
-from d2midi_build.music.notes import NOTES_SCHEMA, Notes
+from d2midi_build.music.notes import Notes
 
 LayerName = Literal["machine", "heard", "final"]
 
@@ -33,6 +38,21 @@ REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 Kind = Literal["added", "deleted", "moved", "resized", "pitch", "instrument", "velocity"]
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+_TYPES: Final[dict[str, set[type]]] = {
+    "number": {int},
+    "layers": {int},
+    "onset_s": {float, int},
+    "offset_s": {float, int},
+    "pitch": {int},
+    "velocity": {int},
+    "program": {int},
+    "is_drum": {bool},
+    "p_note": {float, int},
+    "p_instrument": {float, int},
+    "origin": {str},
+}
+"""What each column of `encode` may hold."""
 
 
 class Row(NamedTuple):
@@ -110,12 +130,12 @@ class Layered:
         """The first number that no note has had here."""
         return 1 + max((number for name in LAYERS for number in self.layer(name)), default=-1)
 
-    @property
+    @cached_property
     def said(self) -> str:
         """Digest of what people left: layers heard and final."""
         return sha256_data([_seen(self.heard.values()), _seen(self.final.values())])
 
-    @property
+    @cached_property
     def transcribed(self) -> str:
         """Digest of what the machine said: `digest` of its notes."""
         return sha256_data(_seen(self.machine.values()))
@@ -175,12 +195,10 @@ def decode(data: Mapping[str, Any]) -> Layered:
         If it is damaged, or holds what cannot be notes.
     """
     try:
-        table = {name: pa.array(data[name], NOTES_SCHEMA.field(name).type) for name in Row._fields}
-        columns = [table[name].to_pylist() for name in Row._fields]
+        columns = _columns(data)
         layers: tuple[dict[int, Row], ...] = tuple({} for _ in LAYERS)
-        found = [Row(*row) for row in zip(*columns, strict=True)]
-        notes_of(found)
-        for number, bits, row in zip(data["number"], data["layers"], found, strict=True):
+        found = list(map(Row, *(columns[name] for name in Row._fields)))
+        for number, bits, row in zip(columns["number"], columns["layers"], found, strict=True):
             for bit, layer in enumerate(layers):
                 if bits >> bit & 1:
                     if number in layer:
@@ -191,7 +209,40 @@ def decode(data: Mapping[str, Any]) -> Layered:
             *({*reasons.values()} - {*REASONS})
         ]:
             raise ValueError(f"unknown kinds of edits or reasons: {wrong}")
-    except (KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
     machine, heard, final = layers
     return Layered(machine, heard, final, reasons)
+
+
+def _columns(data: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The columns of `encode`, each value of its type and within the range that `Notes` demands.
+
+    Arrays are not made: that is what reading thousands of corrections spent most of its time on.
+    """
+    columns: dict[str, list[Any]] = {name: data[name] for name in _TYPES}
+    for name, column in columns.items():
+        if not isinstance(column, list) or len(column) != len(columns["number"]):
+            raise ValueError(f"{name} is no column of as many values as there are numbers")
+        if wrong := {*map(type, column)} - _TYPES[name]:
+            raise ValueError(f"{name} holds {', '.join(sorted(each.__name__ for each in wrong))}")
+    if not columns["number"]:
+        return columns
+    for name, least in (("pitch", 0), ("velocity", 1), ("program", 0)):
+        low, high = min(columns[name]), max(columns[name])
+        if low < least or high > 127:
+            raise ValueError(f"{name} goes from {low} to {high}, allowed is {least}-127")
+    for name in ("onset_s", "offset_s"):
+        columns[name] = list(map(float, columns[name]))
+        if not math.isfinite(sum(columns[name])):
+            raise ValueError(f"{name} must be finite")
+    if min(columns["onset_s"]) < 0 or not all(map(le, columns["onset_s"], columns["offset_s"])):
+        raise ValueError("a note must start at 0 s or later and must not end before it starts")
+    for name in ("p_note", "p_instrument"):
+        if not all(0 <= p <= 1 for p in columns[name]):
+            raise ValueError(f"{name} must be within 0-1")
+        columns[name] = array("f", columns[name]).tolist()  # single precision, as `Notes` has it
+    if any(compress(columns["program"], columns["is_drum"])):
+        raise ValueError("drums have program 0")
+    columns["origin"] = list(map(intern, columns["origin"]))
+    return columns

@@ -95,6 +95,8 @@ def assemble(
         "splits": counted,
         "totals": {key: sum(each[key] for each in counted.values()) for key in next(iter(counted.values()))},
         "left_out": plan["left_out"],
+        "audit": plan["audit"],
+        "agreement": plan["agreement"],
         "files": files,
     }
     described = layout.description(shards.merged(facts["quantisation"] for facts in found))

@@ -38,7 +38,7 @@ from d2midi_build.release.planning import (
 from d2midi_build.release.staging import existing, keep_shards, place, put_in_place, staged, sync
 from d2midi_build.workspace import sync_path
 
-_BUILDER: Final = [2, FORMAT, pa.__version__, VERSION]
+_BUILDER: Final = [3, FORMAT, pa.__version__, VERSION]
 """What else the bytes depend on; the number is raised whenever the same contents would give others."""
 
 _SEMANTIC: Final = re.compile(
@@ -143,6 +143,8 @@ def build(
         "clips": {shard.name: _inputs(shard) for shard in planned},
         "removals": sorted((vars(removal) for removal in contents.removals), key=str),
         "left_out": dict(sorted(Counter(chosen.left_out.values()).items())),
+        "audit": contents.audit,
+        "agreement": contents.agreement,
     }
     digest = sha256_data(plan)
     n_kept = len(before.keys() & chosen.split_of.keys())

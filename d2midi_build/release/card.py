@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from d2midi_build import clock
 from d2midi_build.release import format as layout
+from d2midi_build.release import quality
 
 _HOME: Final = "https://github.com/d2midi/d2midi"
 
@@ -65,6 +66,7 @@ def card(manifest: Mapping[str, Any], whole: Mapping[str, Mapping[str, pa.Table]
         f"{sum(_all(whole['clips'], 'has_audio'))} of {totals['clips']} clips, those whose licence allows it. Genre, "
         "performer and licence are as the builder's list and the site have them; an empty text means not known.",
         "",
+        *quality.section(manifest["audit"], manifest["agreement"]),
         "## Reading it",
         "",
         "```python",

@@ -82,9 +82,13 @@ class Contents:
     removals : tuple of Removal
     left_out : dict
         What is missing from the start, as clip ids and why.
+    audit, agreement : dict or None
+        How right the notes are, as the manifest says it, see `quality.section`; None where it was not measured.
     """
 
     videos: tuple[Mapping[str, Any], ...]
     clips: tuple[Clip, ...]
     removals: tuple[Removal, ...] = ()
     left_out: Mapping[str, str] | None = None
+    audit: Mapping[str, Any] | None = None
+    agreement: Mapping[str, Any] | None = None

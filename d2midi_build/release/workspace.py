@@ -28,6 +28,7 @@ from d2midi_build.recipe import Recipe
 from d2midi_build.release.build import Built, Progress, build
 from d2midi_build.release.checking import Check
 from d2midi_build.release.contents import GIVEN, Clip, Contents, Removal
+from d2midi_build.release.quality import measured
 from d2midi_build.release.reader import open_release
 from d2midi_build.standing import publish
 from d2midi_build.workspace import Workspace
@@ -166,8 +167,16 @@ def contents(
             clips.append(clip)
         elif take.records:
             left_out[take.take_id] = "not complete"
+    audited, agreed = measured(workspace, corrections, {clip.clip_id for clip in clips})
     public = [each for each in removed if any(each.covers(_video_of(clip), clip) for clip in released)]
-    return Contents(tuple(_video(row) for row in videos.values()), tuple(clips), tuple(public), left_out)
+    return Contents(
+        tuple(_video(row) for row in videos.values()),
+        tuple(clips),
+        tuple(public),
+        left_out,
+        audited,
+        agreed,
+    )
 
 
 def removals(workspace: Workspace) -> list[Removal]:

@@ -1,0 +1,150 @@
+"""What audits say, by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from d2midi_build.annotate.audit.record import Audits, BlindResult, PlantedResult
+from d2midi_build.annotate.audit.report import Audit, audit, label_error
+from d2midi_build.annotate.audit.undoing import Outcome
+from d2midi_build.annotate.layering import notes_of
+from d2midi_build.music.notes import Notes
+from tests.annotate.making import labelled, later, row
+
+HEARD = [row(10 + k, 60 + k, 0.5, "Violin") for k in range(8)] + [row(18.5, 36, 0.1, "Drum")]
+"""Eight notes and a drum in the seconds from 10 to 20, as people wrote them down."""
+
+MACHINE = [
+    *HEARD[:4],
+    later(HEARD[4], 0.03),
+    later(HEARD[5], 0.1),  # too late: missed, and invented
+    labelled(HEARD[6], "Piccolo"),
+    *HEARD[8:],
+    row(12.5, 90),
+    row(25.0, 91),  # of no concern: outside
+]
+"""As the machine heard them: note 7 is missing."""
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def results(n: int, sources: int, by: str = "ada") -> tuple[list[BlindResult], dict[str, Notes]]:
+    """So many excerpts of so many sources, all alike."""
+    clips = [f"v{k % sources}_{k // sources:08d}" for k in range(n)]
+    written = [BlindResult(clip, 10, 20, by, "2026", tuple(HEARD)) for clip in clips]
+    return written, dict.fromkeys(clips, notes_of(MACHINE))
+
+
+def test_label_error_is_what_people_wrote_against_what_the_machine_heard() -> None:
+    found = label_error(*results(10, 5), rng())
+    assert (found.n_excerpts, found.n_sources, found.lacking) == (10, 5, "")
+    measured = found.measured
+    assert measured is not None
+    scores = measured.likeness.scores
+    # Of 8 pitched notes the machine has 6 (0 to 4, and 6), and 8 itself; the drum both.
+    assert (scores["onset"].precision, scores["onset"].recall) == (6 / 8, 6 / 8)
+    assert scores["onset_instrument"].f1.value == 5 / 8
+    assert scores["drums"].f1.value == 1
+    assert scores["notes"].f1.value == pytest.approx(14 / 18)
+    assert measured.likeness.same_instrument.value == pytest.approx(5 / 6)
+    assert measured.missed_per_minute.value == pytest.approx(2 * 6)
+    assert measured.invented_per_minute.value == pytest.approx(2 * 6)
+    assert (measured.missed_per_minute.low, measured.missed_per_minute.high) == pytest.approx((12, 12))
+    assert measured.onset_median_s.value == 0
+    assert measured.onset_p95_s.value == pytest.approx(0.03, abs=1e-4)
+
+
+def test_of_too_few_excerpts_or_sources_nothing_is_said_but_how_many_are_needed() -> None:
+    for n, sources in ((9, 9), (10, 4), (0, 1)):
+        found = label_error(*results(n, sources), rng())
+        assert found.measured is None
+        assert found.lacking == (f"{n} excerpts from {min(n, sources)} sources; 10 from 5 are needed")
+        assert found.data()["measured"] is None
+    written, machine = results(9, 9)
+    twice = [*written, *results(9, 9, "bob")[0]]
+    assert label_error(twice, machine, rng()).n_excerpts == 9, "nine excerpts, whoever wrote them down"
+    written, machine = results(10, 5)
+    del machine[written[0].clip_id]
+    assert label_error(written, machine, rng()).n_excerpts == 9, "of a clip that is not there any more"
+
+
+def test_the_interval_tells_how_sources_differ() -> None:
+    written, machine = results(20, 10)
+    for each in written[:5]:
+        machine[each.clip_id] = notes_of(HEARD)
+    measured = label_error(written, machine, rng()).measured
+    assert measured is not None
+    missed = measured.missed_per_minute
+    assert missed.value == pytest.approx(9)
+    assert missed.low is not None and missed.high is not None and missed.low < 9 < missed.high <= 12
+
+
+def test_a_machine_that_hears_nothing_has_no_precision_and_one_that_invents_no_recall() -> None:
+    written, machine = results(10, 5)
+    nothing = label_error(written, dict.fromkeys(machine, Notes.empty()), rng()).measured
+    assert nothing is not None
+    assert nothing.likeness.scores["notes"].precision is None
+    assert nothing.likeness.scores["notes"].recall == 0
+    assert nothing.onset_median_s.value is None
+    assert nothing.missed_per_minute.value == pytest.approx(54)
+    silent = [BlindResult(each.clip_id, 10, 20, "ada", "2026", ()) for each in written]
+    only = label_error(silent, machine, rng()).measured
+    assert only is not None
+    assert only.likeness.scores["notes"].recall is None
+    assert only.invented_per_minute.value == pytest.approx(54)
+
+
+def planted(by: str, sheet: int, *outcomes: Outcome) -> PlantedResult:
+    return PlantedResult(f"v_00000000_s{sheet:03d}", "all", by, "2026", outcomes)
+
+
+def told() -> Audit:
+    return audit(
+        Audits(
+            (
+                planted("ada", 0, Outcome(1, "onset", True, True), Outcome(2, "onset", True, False)),
+                planted("Ada", 1, Outcome(1, "pitch", False, False)),
+                planted("bob", 0, Outcome(1, "onset", False, False)),
+            )
+        ),
+        {},
+        rng(),
+    )
+
+
+def test_recall_is_of_each_person_and_of_all() -> None:
+    found = told()
+    ada, bob = found.people
+    assert (ada.by, ada.n_tasks, ada.found.k, ada.found.n, ada.mended.k) == ("Ada", 2, 2, 3, 1)
+    assert {kind: (share.k, share.n) for kind, share in ada.by_kind.items()} == {
+        "onset": (2, 2),
+        "pitch": (0, 1),
+    }
+    assert (bob.found.k, bob.found.n) == (0, 1)
+    assert (found.recall.by, found.recall.n_tasks, found.recall.found.k, found.recall.found.n) == (
+        "",
+        3,
+        2,
+        4,
+    )
+    # Clopper and Pearson of 2 of 3: the beta quantiles .025 of (2, 2) and .975 of (3, 1), which is .975 ** (1 / 3).
+    assert ada.found.interval[1] == pytest.approx(0.975 ** (1 / 3))
+    assert ada.found.interval[0] == pytest.approx(0.0943, abs=1e-4)
+
+
+def test_a_release_is_told_no_names() -> None:
+    found = told()
+    assert "bob" in json.dumps(found.data())
+    assert "bob" not in json.dumps(found.published()) and "Ada" not in json.dumps(found.published())
+    assert found.published()["recall"]["found"] == {
+        "n": 2,
+        "of": 4,
+        "value": 0.5,
+        "low": pytest.approx(0.0676, abs=1e-4),
+        "high": pytest.approx(0.9324, abs=1e-4),
+    }
