@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
 from d2midi_build import clock
 from d2midi_build.music.instruments import DRUM, INSTRUMENTS, PATTERN_KEYS
 from d2midi_build.music.notes import Notes, to_samples
-
-Image = npt.NDArray[np.uint8]
-Colour = tuple[int, int, int]
+from d2midi_build.report.letters import DIM, TEXT, Colour, Image, Letters
+from d2midi_build.report.paging import Page, even_pages
+from d2midi_build.report.sizes import FULL, Sizes
 
 COLOURS: Final[dict[str, Colour]] = dict(
     zip(
@@ -55,14 +55,9 @@ _BLACK_KEY: Final[Colour] = (38, 34, 31)
 _OCTAVE: Final[Colour] = (84, 78, 72)
 _SECOND: Final[Colour] = (88, 82, 76)
 _HALF: Final[Colour] = (58, 53, 49)
-_TEXT: Final[Colour] = (225, 225, 225)
-_DIM: Final[Colour] = (165, 165, 165)
 _BLACK_KEYS: Final = (1, 3, 6, 8, 10)
 
-_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
-_SCALE: Final = 0.42
-_GUTTER, _RIGHT, _HEADER, _LINE, _AXIS, _GAP, _LANE = 50, 20, 30, 20, 24, 6, 16
-_MIN_FRAME_PX, _MAX_FRAME_PX, _MAX_ROW_PX, _MIN_NOTE_PX, _MIN_SIDE = 4, 16, 14, 3, 400
+_MIN_FRAME_PX, _MAX_FRAME_PX, _MAX_ROW_PX, _MIN_NOTE_PX, _APART = 4, 16, 14, 3, 6
 _CAPTION: Final = "sound: left = original, right = notes"
 
 
@@ -91,9 +86,12 @@ class Roll:
     n_frames : int
         Length of the clip, at least 1.
     width, height : int
-        Size of a page in pixels; at least 400 x 400.
+        Size of a page in pixels; at least 400 x 400, or the least of ``sizes``.
     title : str, optional
         Shown above.
+    pages : sequence of Page, optional
+        In order, one after another. Default: `even_pages`, as many as the width asks for.
+    sizes : Sizes, optional
 
     Raises
     ------
@@ -101,24 +99,41 @@ class Roll:
         If the clip is empty or the size too small.
     """
 
-    def __init__(self, notes: Notes, n_frames: int, width: int, height: int, title: str = "") -> None:
-        if n_frames < 1 or width < _MIN_SIDE or height < _MIN_SIDE:
+    def __init__(
+        self,
+        notes: Notes,
+        n_frames: int,
+        width: int,
+        height: int,
+        title: str = "",
+        pages: Sequence[Page] = (),
+        sizes: Sizes = FULL,
+    ) -> None:
+        plot_px = width - sizes.gutter - sizes.right
+        self.pages = tuple(pages) or even_pages(n_frames, plot_px // _MIN_FRAME_PX)
+        self.page_frames = max((page.last - page.first for page in self.pages), default=1)
+        """The most frames that a page shows."""
+        self.frame_px = min(_MAX_FRAME_PX, plot_px // self.page_frames)
+        if n_frames < 1 or width < sizes.least[0] or height < sizes.least[1] or self.frame_px < 1:
             raise ValueError(f"{n_frames} frames on {width} x {height} pixels: too small for a roll")
         self.notes = notes
         self.n_frames = n_frames
         self.width, self.height = width, height
+        self.sizes = sizes
         self._title = title
-        self.legend = _legend(notes, width)
+        self._letters = Letters(sizes.text)
+        self._clock = Letters(sizes.clock)
+        self.legend = _legend(notes, width, self._letters) if sizes.line else []
         """Line, first column and instrument of each entry of the legend."""
-        self.page_frames, self.frame_px = _pages(n_frames, width - _GUTTER - _RIGHT)
 
         lanes = [*PATTERN_KEYS]
         if not np.isin(notes.drums().pitch, [key for keys in PATTERN_KEYS.values() for key in keys]).all():
             lanes.append(_OTHER)
-        bottom = height - _AXIS - _LINE
-        self._lane_top = {lane: bottom - _LANE * (i + 1) for i, lane in enumerate(lanes)}
-        self._top = _HEADER + _LINE * (1 + max((row for row, _, _ in self.legend), default=0)) + _GAP
-        self._bottom = bottom - _LANE * len(lanes) - _GAP
+        bottom = height - sizes.axis - sizes.caption
+        self._lane_top = {lane: bottom - sizes.lane * (i + 1) for i, lane in enumerate(lanes)}
+        lines = 1 + max((row for row, _, _ in self.legend), default=0)
+        self._top = sizes.header + sizes.line * lines + sizes.gap
+        self._bottom = bottom - sizes.lane * len(lanes) - sizes.gap
         low, high = _octaves(notes)
         self._row_px = max(1, min(_MAX_ROW_PX, (self._bottom - self._top) // (high - low)))
         rows = min(128, (self._bottom - self._top) // self._row_px)
@@ -132,11 +147,15 @@ class Roll:
 
     def page_of(self, frame: int) -> int:
         """Number of the page that shows a frame, from 0."""
-        return frame // self.page_frames
+        return max(0, bisect_right(self.pages, frame, key=lambda page: page.start) - 1)
 
     def playhead_column(self, frame: int) -> int:
         """Column that stands for the instant at which a frame begins, on the frame's page."""
-        return _GUTTER + frame % self.page_frames * self.frame_px
+        return self.sizes.gutter + (frame - self.pages[self.page_of(frame)].first) * self.frame_px
+
+    def told(self, frame: int) -> str:
+        """What is written above while a frame is played."""
+        return f"{clock.frame_time_s(frame):.2f} s   frame {frame} of {self.n_frames}"
 
     def box(self, note: int, page: int) -> Box | None:
         """Where a note lies on a page; None if it does not sound there.
@@ -150,8 +169,9 @@ class Roll:
             Row of ``notes``.
         page : int
         """
-        start = page * self.page_frames * self.frame_px
-        end = min(start + self.page_frames * self.frame_px, self.n_frames * self.frame_px)
+        if not 0 <= page < len(self.pages):
+            return None
+        start, end = self.pages[page].first * self.frame_px, self.pages[page].last * self.frame_px
         # In whole samples: a time at a frame's beginning falls on the frame's first column, exactly.
         on, off = (
             int(sample) * self.frame_px // clock.SAMPLES_PER_FRAME
@@ -160,13 +180,14 @@ class Roll:
         off = max(off, on + _MIN_NOTE_PX)
         if off <= start or on >= end:
             return None
-        left, right = _GUTTER + max(on, start) - start, _GUTTER + min(off, end) - start
+        left, right = (self.sizes.gutter + column - start for column in (max(on, start), min(off, end)))
         pitch = int(self.notes.pitch[note])
         if self.notes.is_drum[note]:
             top = self._lane_top[_lane(pitch)]
-            return Box(left, top + 2, right, top + _LANE - 2)
-        top = self._pitch_top(pitch)
-        return Box(left, top, right, top + max(1, self._row_px - (self._row_px > 2)))
+            return Box(left, top + 2, right, top + self.sizes.lane - 2)
+        rows = max(self.sizes.note, self._row_px - (self._row_px > 2))
+        top = self._pitch_top(pitch) - max(0, rows - self._row_px) // 2
+        return Box(left, top, right, top + rows)
 
     def draw(self, frame: int, onto: Image) -> None:
         """Draw the page of a frame with the playhead.
@@ -183,17 +204,24 @@ class Roll:
         onto[:] = self._page
         column = self.playhead_column(frame)
         # A dark column on either side keeps the line apart from light notes.
-        onto[self._top : self._lane_bottom, column - 1 : column + 2] = _SHADOW
-        onto[self._top - _GAP : self._lane_bottom + _GAP, column] = PLAYHEAD
-        now = f"{clock.frame_time_s(frame):.2f} s   frame {frame} of {self.n_frames}"
-        _write(onto, now, self.width - _RIGHT - _text_width(now), 20)
+        aside = self.sizes.playhead // 2
+        onto[self._top : self._lane_bottom, column - aside - 1 : column + aside + 2] = _SHADOW
+        gap = self.sizes.gap
+        onto[self._top - gap : self._lane_bottom + gap, column - aside : column + aside + 1] = PLAYHEAD
+        now = self.told(frame)
+        self._clock.write(onto, now, self.width - self.sizes.right - self._clock.width(now), self._baseline)
 
     def page(self, page: int) -> Image:
         """A page without playhead and time, shape (height, width, 3), blue-green-red."""
         image = np.full((self.height, self.width, 3), _BACKGROUND, np.uint8)
-        clock_width = _text_width(f"0000.00 s   frame {self.n_frames} of {self.n_frames}")
-        _write(image, _shortened(self._title, self.width - _RIGHT - clock_width - 32), 12, 20)
-        self._draw_legend(image)
+        if self._title:
+            clock_width = self._clock.width(f"0000.00 s   frame {self.n_frames} of {self.n_frames}")
+            room = self.width - self.sizes.right - clock_width - 32
+            self._letters.write(image, self._letters.shortened(self._title, room), 12, self._baseline)
+        if self.sizes.line:
+            self._draw_legend(image)
+        if self.sizes.caption:
+            self._draw_caption(image)
         self._draw_grid(image, page)
         for note in range(len(self.notes)):
             if (box := self.box(note, page)) is not None:
@@ -203,70 +231,69 @@ class Roll:
     def _pitch_top(self, pitch: int) -> int:
         return self._top + (self._low + self._rows - 1 - pitch) * self._row_px
 
+    @property
+    def _baseline(self) -> int:
+        return self.sizes.header * 2 // 3
+
     def _draw_legend(self, image: Image) -> None:
         if not self.legend:
-            _write(image, "no notes", 12, _HEADER + 14, _DIM)
+            self._letters.write(image, "no notes", 12, self.sizes.header + 14, DIM)
         for row, x, name in self.legend:
-            y = _HEADER + row * _LINE
+            y = self.sizes.header + row * self.sizes.line
             image[y + 4 : y + 15, x : x + 11] = COLOURS[name]
-            _write(image, _legend_name(name), x + 16, y + 14)
-        y = self.height - 7
-        _write(image, _CAPTION, _GUTTER, y, _DIM)
+            self._letters.write(image, _legend_name(name), x + 16, y + 14)
+
+    def _draw_caption(self, image: Image) -> None:
+        """What is on the left and on the right, and a scale of confidence."""
+        y, write = self.height - 7, self._letters.write
+        write(image, _CAPTION, self.sizes.gutter, y, DIM)
         text = "confidence 0"
-        x = self.width - _RIGHT - 76 - _text_width(text)
-        _write(image, text, x, y, _DIM)
+        x = self.width - self.sizes.right - 76 - self._letters.width(text)
+        write(image, text, x, y, DIM)
         ramp = np.linspace(_FAINTEST, 1.0, 48)[:, None]
-        shades = _BACKGROUND + ramp * (np.array(_TEXT) - _BACKGROUND)
-        x += _text_width(text) + 8
+        shades = _BACKGROUND + ramp * (np.array(TEXT) - _BACKGROUND)
+        x += self._letters.width(text) + 8
         image[y - 10 : y + 1, x : x + 48] = shades.astype(np.uint8)
-        _write(image, "1", x + 56, y, _DIM)
+        write(image, "1", x + 56, y, DIM)
 
     def _draw_grid(self, image: Image, page: int) -> None:
-        first = page * self.page_frames
-        frames = min(self.page_frames, self.n_frames - first)
-        right = _GUTTER + frames * self.frame_px
+        gutter, gap, lane_px = self.sizes.gutter, self.sizes.gap, self.sizes.lane
+        first, last = self.pages[page].first, self.pages[page].last
+        right = gutter + (last - first) * self.frame_px
         for pitch in range(self._low, self._low + self._rows):
             top = self._pitch_top(pitch)
             shade = _BLACK_KEY if pitch % 12 in _BLACK_KEYS else _ROW
-            image[top : top + self._row_px, _GUTTER:right] = shade
+            image[top : top + self._row_px, gutter:right] = shade
             if pitch % 12 == 0:
-                image[top + self._row_px - 1, _GUTTER:right] = _OCTAVE
-                _write_before(image, f"C{pitch // 12 - 1}", top + self._row_px + 1)
+                image[top + self._row_px - 1, gutter:right] = _OCTAVE
+                self._letters.write_before(image, f"C{pitch // 12 - 1}", gutter - 8, top + self._row_px + 1)
         for lane, top in self._lane_top.items():
-            image[top + 1 : top + _LANE, _GUTTER:right] = _ROW
-            _write_before(image, lane, top + 12)
-        half = clock.FPS // 2
-        for frame in range(-(-first // half) * half, first + frames + 1, half):
-            x = _GUTTER + (frame - first) * self.frame_px
+            image[top + 1 : top + lane_px, gutter:right] = _ROW
+            self._letters.write_before(image, lane, gutter - 8, top + lane_px - 4)
+        half, free = clock.FPS // 2, 0
+        for frame in range(-(-first // half) * half, last + 1, half):
+            x = gutter + (frame - first) * self.frame_px
             whole = frame % clock.FPS == 0
-            for top, bottom in ((self._top, self._bottom), (self._bottom + _GAP, self._lane_bottom)):
+            for top, bottom in ((self._top, self._bottom), (self._bottom + gap, self._lane_bottom)):
                 image[top:bottom, x] = _SECOND if whole else _HALF
             if whole:
                 text = f"{frame // clock.FPS} s"
-                _write(image, text, x - _text_width(text) // 2, self._lane_bottom + 18, _DIM)
+                room = self._letters.width(text)
+                if free <= x - room // 2 <= self.width - room:
+                    self._letters.write(image, text, x - room // 2, self._lane_bottom + 18, DIM)
+                    free = x + room // 2 + _APART
 
     def _draw_note(self, image: Image, note: int, box: Box, page: int) -> None:
         colour = np.array(COLOURS[str(self.notes.instrument[note])])
         opacity = _FAINTEST + (1 - _FAINTEST) * float(self.notes.confidence[note])
         area = image[box.top : box.bottom, box.left : box.right]
         area[:] = np.rint(area * (1 - opacity) + colour * opacity).astype(np.uint8)
-        if self.notes.onset_s[note] >= clock.frame_time_s(page * self.page_frames):
+        if self.notes.onset_s[note] >= clock.frame_time_s(self.pages[page].first):
             area[:, 0] = colour
 
 
 def _lane(key: int) -> str:
     return next((lane for lane, keys in PATTERN_KEYS.items() if key in keys), _OTHER)
-
-
-def _pages(n_frames: int, plot_px: int) -> tuple[int, int]:
-    """Frames per page (the whole clip, or whole seconds, much the same on each page) and columns per frame."""
-    fits = plot_px // _MIN_FRAME_PX
-    frames = n_frames
-    if n_frames > fits:
-        second = clock.FPS
-        pages = math.ceil(n_frames / (fits // second * second))
-        frames = math.ceil(n_frames / pages / second) * second
-    return frames, min(_MAX_FRAME_PX, plot_px // frames)
 
 
 def _octaves(notes: Notes) -> tuple[int, int]:
@@ -279,13 +306,13 @@ def _octaves(notes: Notes) -> tuple[int, int]:
     return low, min(high, 128)
 
 
-def _legend(notes: Notes, width: int) -> list[tuple[int, int, str]]:
+def _legend(notes: Notes, width: int, letters: Letters) -> list[tuple[int, int, str]]:
     """Line, first column and instrument of each entry, in the order of the instruments."""
     present = [instrument.name for instrument in INSTRUMENTS if instrument.name in set(notes.instrument)]
     entries: list[tuple[int, int, str]] = []
     row, x = 0, 12
     for name in present:
-        needed = 16 + _text_width(_legend_name(name)) + 18
+        needed = 16 + letters.width(_legend_name(name)) + 18
         if x + needed > width and x > 12:
             row, x = row + 1, 12
         entries.append((row, x, name))
@@ -295,25 +322,3 @@ def _legend(notes: Notes, width: int) -> list[tuple[int, int, str]]:
 
 def _legend_name(name: str) -> str:
     return "Drums" if name == DRUM.name else name
-
-
-def _text_width(text: str) -> int:
-    (width, _), _ = cv2.getTextSize(text, _FONT, _SCALE, 1)
-    return int(width)
-
-
-def _shortened(text: str, width: int) -> str:
-    """The text, or its beginning with dots, that fits into a width."""
-    if _text_width(text) <= width:
-        return text
-    kept = next((n for n in range(len(text), 0, -1) if _text_width(text[:n] + "...") <= width), 0)
-    return text[:kept] + "..."
-
-
-def _write(image: Image, text: str, x: int, y: int, colour: Colour = _TEXT) -> None:
-    cv2.putText(image, text, (x, y), _FONT, _SCALE, colour, 1, cv2.LINE_AA)
-
-
-def _write_before(image: Image, text: str, y: int) -> None:
-    """Text that ends before the plot, in the gutter."""
-    _write(image, text, _GUTTER - 8 - _text_width(text), y, _DIM)

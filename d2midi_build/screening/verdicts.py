@@ -114,6 +114,10 @@ class Verdicts:
                 return found
         return None
 
+    def newest(self, item: str) -> Verdict | None:
+        """The last one on an item, one that withdraws included."""
+        return self._newest.get(item)
+
     def says(self, verdict: Verdict) -> bool:
         """Whether the same is said of the same item already, by the same person for the same reason."""
         known = self._newest.get(verdict.item)

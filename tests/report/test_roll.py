@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -11,7 +13,9 @@ from hypothesis import strategies as st
 from d2midi_build import clock
 from d2midi_build.music.instruments import INSTRUMENTS
 from d2midi_build.music.notes import Notes
+from d2midi_build.report.paging import Page
 from d2midi_build.report.roll import COLOURS, PLAYHEAD, Box, Roll
+from d2midi_build.report.sizes import FULL
 from tests.report.clips import some_notes
 
 LEFT = 50
@@ -161,3 +165,28 @@ def test_too_small_says_so() -> None:
         roll_of(Notes.empty(), width=300)
     with pytest.raises(ValueError, match="0 frames"):
         roll_of(Notes.empty(), n_frames=0)
+
+
+def test_pages_may_show_more_than_their_own_frames() -> None:
+    pages = [Page(0, 100, 0, 140), Page(100, 200, 60, 200)]
+    notes = Notes.create([5.5], [6.0], [60])
+    roll = Roll(notes, 200, 640, 480, pages=pages)
+    assert (roll.frame_px, roll.page_of(99), roll.page_of(100), roll.page_of(199)) == (4, 0, 1, 1)
+    assert roll.playhead_column(100) == LEFT + 160
+    assert box_of(roll, 0, 0).left == LEFT + 440
+    assert box_of(roll, 0, 1).left == LEFT + 200
+    assert roll.box(0, 2) is None
+
+
+def test_low_rows_can_have_higher_notes_and_a_wide_playhead() -> None:
+    sizes = replace(FULL, note=5, playhead=3)
+    notes = Notes.create([1.0, 2.0], [1.5, 2.5], [0, 127])
+    roll = Roll(notes, 100, 640, 480, sizes=sizes)
+    low = Roll(notes, 100, 640, 480)
+    for note in (0, 1):
+        high, flat = box_of(roll, note), box_of(low, note)
+        assert high.bottom - high.top == 5 > flat.bottom - flat.top
+        assert high.top <= flat.top < flat.bottom <= high.bottom
+    white = (drawn(roll, 30)[260:380] == PLAYHEAD).all(axis=(0, 2))
+    column = roll.playhead_column(30)
+    assert np.flatnonzero(white).tolist() == [column - 1, column, column + 1]

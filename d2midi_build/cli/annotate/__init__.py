@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from d2midi_build.cli.annotate import midi, state
+from d2midi_build.cli.annotate import agreement, audit, carry, midi, state, studio
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -14,9 +14,14 @@ app = typer.Typer(
 
 _STUDIO, _DAW, _STATE = "In Label Studio", "In a DAW", "What counts"
 
+app.command("push", rich_help_panel=_STUDIO)(studio.push)
+app.command("pull", rich_help_panel=_STUDIO)(studio.pull)
 app.command("export-midi", rich_help_panel=_DAW)(midi.export_midi)
 app.command("import-midi", rich_help_panel=_DAW)(midi.import_midi)
 app.command("status", rich_help_panel=_STATE)(state.status)
+app.command("agreement", rich_help_panel=_STATE)(agreement.agreement)
+app.command("audit", rich_help_panel=_STATE)(audit.audit)
+app.command("carry", rich_help_panel=_STATE)(carry.carry)
 app.command("settle", rich_help_panel=_STATE)(state.settle)
 app.command("withdraw", rich_help_panel=_STATE)(state.withdraw)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from d2midi_build.cli.annotate.options import ByOption, ReasonChoice, meant, now
+from d2midi_build.cli.annotate.options import ByOption, ReasonChoice, in_words, meant, now
 from d2midi_build.cli.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, login_name
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def import_midi(
         typer.echo("The DAW has replaced the tempo map: notes were read by the one that went out.")
     for one in sheets:
         back = f"{one['undone']} taken back" if one["undone"] else ""
-        words = ", ".join(filter(None, (_in_words(one["edits"]), back)))
+        words = ", ".join(filter(None, (in_words(one["edits"]), back)))
         typer.echo(f"{one['sheet']}: {words or 'as it was'}")
         for slip in one["suspicions"]:
             typer.echo(f"  a slip? {slip['message']}")
@@ -227,11 +227,3 @@ def _sheet_data(correction: Correction, edits: Sequence[Edit], n_frames: int) ->
         "edits": edits_data(counts(edits)),
         "suspicions": [suspicion_data(correction.sheet_id, each) for each in slips],
     }
-
-
-def _in_words(edits: dict[str, dict[str, int]]) -> str:
-    return ", ".join(
-        f"{count} {kind} ({reason})"
-        for kind, by_reason in edits.items()
-        for reason, count in by_reason.items()
-    )

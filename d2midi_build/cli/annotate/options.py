@@ -40,3 +40,12 @@ def now() -> str:
     from datetime import UTC, datetime
 
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def in_words(edits: dict[str, dict[str, int]]) -> str:
+    """Numbers of edits by kind and reason, as `summary.edits_data` gives them."""
+    return ", ".join(
+        f"{count} {kind} ({reason})"
+        for kind, by_reason in edits.items()
+        for reason, count in by_reason.items()
+    )

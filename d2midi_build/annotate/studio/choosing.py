@@ -1,0 +1,52 @@
+"""The tasks of chosen sheets, and of excerpts to write down from scratch, as a workspace has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from d2midi_build import tables
+from d2midi_build.annotate.audit.excerpts import excerpts
+from d2midi_build.annotate.clips import read_clip
+from d2midi_build.annotate.corrections import Corrections, path_in
+from d2midi_build.annotate.studio.blind import blind
+from d2midi_build.annotate.studio.preparing import Prepared, Wishes, prepared
+from d2midi_build.annotate.studio.selection import Candidate
+from d2midi_build.workspace import Workspace
+
+_CLIPS: int = 8
+"""Clips kept read: sheets of one clip are often apart where doubtful ones come first."""
+
+
+def sheet_tasks(workspace: Workspace, chosen: Iterable[Candidate], wishes: Wishes) -> Iterator[Prepared]:
+    """The tasks of sheets, in their order.
+
+    Raises
+    ------
+    D2midiError
+        As `read_clip` and `prepared`.
+    """
+    corrections = Corrections.read(path_in(workspace))
+    read = lru_cache(_CLIPS)(lambda clip_id: read_clip(workspace, clip_id))
+    for each in chosen:
+        beats = _kinematic(workspace, each.clip_id) if wishes.kinematic else None
+        yield from prepared(read(each.clip_id), [each.sheet.number], corrections, wishes, beats)
+
+
+def excerpt_tasks(
+    workspace: Workspace, candidates: Sequence[Candidate], n: int, seed: int
+) -> Iterator[Prepared]:
+    """The tasks of ``n`` excerpts of the clips of some sheets, drawn by a seed."""
+    lengths = {each.clip_id: each.sheet.clip_frames for each in candidates}
+    for excerpt in excerpts(lengths, n, seed):
+        yield blind(excerpt, read_clip(workspace, excerpt.clip_id))
+
+
+def _kinematic(workspace: Workspace, clip_id: str) -> npt.NDArray[np.float64]:
+    rows = tables.read_where(workspace.manifests / "beats.parquet", "clip_id", clip_id)
+    found = rows.filter(pc.equal(rows.column("kind"), "kinematic")).sort_by("time_s").column("time_s")
+    return np.asarray(found.to_numpy(), dtype=np.float64)

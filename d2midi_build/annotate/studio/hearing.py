@@ -1,0 +1,165 @@
+"""The Listen page's tasks and drafts: from Label Studio, asked as the annotator who listens, and the workspace."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from d2midi_build import clock
+from d2midi_build.annotate.clips import ClipNotes, read_clip
+from d2midi_build.annotate.layering import Row, rows
+from d2midi_build.annotate.listen.source import Draft, Heard, NotLoggedIn, UnknownTask
+from d2midi_build.annotate.sheets import Sheet, clip_of_sheet
+from d2midi_build.annotate.studio import drafts
+from d2midi_build.annotate.studio.blind import PART
+from d2midi_build.annotate.studio.preparing import kept_layers, kept_task
+from d2midi_build.annotate.studio.regions import RegionsError, left
+from d2midi_build.annotate.studio.sent import SentTask
+from d2midi_build.annotate.studio.tasks import Task, read_task
+from d2midi_build.annotate.studio.transport import Patience, Transport
+from d2midi_build.errors import PermanentError, UsageError
+from d2midi_build.workspace import Workspace
+
+_PATIENCE_S: Final = 5.0
+_OF_TASK: Final = ("verdict", "commands", "remark", "reason")
+_CLIPS: Final = 16
+
+
+class Drafts:
+    """What the Listen page plays; a `listen.source.Source`.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The one that pushed.
+    url, login : str
+        Label Studio's address from here, and the page at which annotators log in.
+    """
+
+    def __init__(self, workspace: Workspace, url: str, login: str) -> None:
+        self._workspace = workspace
+        self._url = url
+        self._login = login
+        self._sent: dict[str, SentTask] = {}
+        self._clip = lru_cache(_CLIPS)(lambda clip_id: read_clip(workspace, clip_id))
+
+    def draft(self, task_key: str, ls_task_id: int, cookie: str) -> Draft:
+        """See `Source.draft`. Without an id the task is looked up by its key."""
+        try:
+            task = self._task(task_key, ls_task_id, cookie)
+            found = drafts.draft_of(self._url, cookie, task.id)
+        except drafts.NotLoggedIn as error:
+            raise NotLoggedIn(self._login) from error
+        sent = self._kept(task)
+        self._sent[task_key] = sent
+        notes, problems = _read(found.result, sent)
+        return Draft(notes, sent.rows, problems, found.saved_at if found.source != "prediction" else "")
+
+    def sheet(self, task_key: str) -> Heard:
+        """See `Source.sheet`."""
+        sent = self._sent.get(task_key)
+        if sent is None:
+            raise UnknownTask(f"There is no task {task_key}.")
+        clip = self._clip(clip_of_sheet(sent.sheet_id)[0])
+        media = self._workspace.root / "clips" / clip.clip_id
+        return Heard(
+            sheet=_sheet(sent, clip),
+            title=sent.sheet_id,
+            video=_file(media, "video.mp4"),
+            original=_file(media, "original.flac"),
+            context=tuple(self._context(sent, clip)),
+            beats_s=tuple(clip.beats_s.tolist()),
+            positions=tuple(clip.positions.tolist()),
+            note="" if sent.part in ("all", PART) else f"part: {sent.part}",
+        )
+
+    def _task(self, key: str, number: int, cookie: str) -> Task:
+        """The task as Label Studio shows it to whoever has the cookie."""
+        with closing(_browser(self._url, cookie)) as http:
+            try:
+                http.call("GET", "/api/current-user/whoami")
+            except UsageError as error:
+                raise NotLoggedIn(self._login) from error
+            found = [task for task in _listed(http, key) if task.key == key and number in (0, task.id)]
+        if not found:
+            raise UnknownTask(f"Label Studio has no task {key}; open this page from the task.")
+        return min(found, key=lambda task: task.id)
+
+    def _kept(self, task: Task) -> SentTask:
+        try:
+            return kept_task(self._workspace, task.key, str(task.data.get("version")))
+        except UsageError as error:
+            raise UnknownTask(f"This workspace does not know task {task.key}: {error}") from error
+
+    def _context(self, sent: SentTask, clip: ClipNotes) -> Iterator[Row]:
+        """What sounds beside the task's notes: other parts, and the sheets around; nothing for a blind excerpt."""
+        if sent.part == PART:
+            return
+        own = {note.number for note in sent.notes}
+        yield from rows(_sheet(sent, clip).context_in(clip.notes))
+        if sent.part != "all":
+            final = kept_layers(self._workspace, sent).final
+            yield from (row for number, row in final.items() if number not in own)
+
+
+def _browser(url: str, cookie: str) -> Transport:
+    return Transport(url, cookie=cookie, patience=Patience(_PATIENCE_S))
+
+
+def _listed(http: Transport, key: str) -> list[Task]:
+    """Tasks whose key is this one, of all projects."""
+    one = {"filter": "filter:tasks:data.task_key", "operator": "equal", "value": key, "type": "String"}
+    query = json.dumps({"filters": {"conjunction": "and", "items": [one]}})
+    params: dict[str, str | int] = {"query": query, "fields": "all", "resolve_uri": "false", "page_size": 10}
+    told = http.call("GET", "/api/tasks/", params=params)
+    tasks = told.get("tasks") if isinstance(told, dict) else None
+    return [read_task(each, False) for each in tasks] if isinstance(tasks, list) else []
+
+
+def _read(result: object, sent: SentTask) -> tuple[dict[int, Row], tuple[str, ...]]:
+    """The notes of a draft and what is wrong with it; of a draft that cannot be read whole, all notes that can."""
+    if result is None:
+        return {}, ()
+    try:
+        return left(result, sent).rows, ()
+    except RegionsError as error:
+        return _what_can_be_read(result, sent), error.problems
+
+
+def _what_can_be_read(result: object, sent: SentTask) -> dict[int, Row]:
+    """Each rectangle by itself; commands are not done."""
+    found: dict[int, Row] = {}
+    for items in _regions(result if isinstance(result, list) else ()):
+        try:
+            alone = left(items, sent).rows
+        except RegionsError:
+            continue
+        for number, row in alone.items():
+            found[number if number >= 0 else min([0, *found]) - 1] = row
+    return found
+
+
+def _regions(items: Iterable[Any]) -> Iterable[list[Any]]:
+    by_id: dict[str, list[Any]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, dict) and item.get("from_name") not in _OF_TASK:
+            by_id[str(item.get("id"))].append(item)
+    return by_id.values()
+
+
+def _sheet(sent: SentTask, clip: ClipNotes) -> Sheet:
+    """The sheet of a task, or the excerpt."""
+    first, last = (clock.whole_frames(each) for each in sent.span_s)
+    return Sheet(clip.clip_id, clip_of_sheet(sent.sheet_id)[1], first, last, clip.n_frames)
+
+
+def _file(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.is_file():
+        raise PermanentError(f"{path} is missing; `d2midi build` puts it back")
+    return path

@@ -1,0 +1,317 @@
+"""From sheets to what is sent for them: tasks, their pictures, and what is kept here until they come back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+
+from d2midi_build import clock
+from d2midi_build.annotate.audit.planting import Planted, planted
+from d2midi_build.annotate.clips import ClipNotes
+from d2midi_build.annotate.corrections import Corrections
+from d2midi_build.annotate.layering import Layer, Layered, Reason, Row, decode, encode, rows
+from d2midi_build.annotate.layers import ClipLayers, Sheeted, clip_layers, sheeted
+from d2midi_build.annotate.sheets import Sheet
+from d2midi_build.annotate.studio import drawing, sent
+from d2midi_build.annotate.studio.commands import apply, parse
+from d2midi_build.annotate.studio.footage import near
+from d2midi_build.annotate.studio.pages import layout
+from d2midi_build.annotate.studio.parts import WHOLE, parts
+from d2midi_build.annotate.studio.rendering import Wanted
+from d2midi_build.annotate.studio.sent import SentTask, sent_notes
+from d2midi_build.digests import sha256_data
+from d2midi_build.errors import UsageError, WorkspaceError
+from d2midi_build.workspace import Workspace
+
+FORMAT: Final = 1
+"""Of tasks and their pictures; another one makes new versions of all tasks."""
+
+VERSION_CHARS: Final = 12
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How sheets are sent.
+
+    Attributes
+    ----------
+    reason : {"heard", "aligned", "pleasant"}
+        Why notes are changed where an annotator says nothing else.
+    commands : str
+        Done to the notes before they are sent, see `commands`.
+    plant : float
+        Share of notes, 0-1, in which errors are planted to see whether they are found; 0 for none.
+    seed : int
+        Of planted errors.
+    kinematic : bool
+        Whether beats of the dance are drawn.
+    """
+
+    reason: Reason = "heard"
+    commands: str = ""
+    plant: float = 0.0
+    seed: int = 0
+    kinematic: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A task that can be sent.
+
+    Attributes
+    ----------
+    task : SentTask
+    shown : Layered
+        The notes of its sheet that it was made from.
+    wanted : Wanted
+        What its video shows.
+    context : tuple of Row
+        Notes drawn but not sent.
+    clip : ClipNotes
+    kinematic_s : np.ndarray, shape (k,), float64
+        Beats of the dance to draw.
+    """
+
+    task: SentTask
+    shown: Layered
+    wanted: Wanted
+    context: tuple[Row, ...]
+    clip: ClipNotes
+    kinematic_s: npt.NDArray[np.float64]
+
+    @property
+    def pictures(self) -> list[str]:
+        """Names of the pictures of its pages, below the folder of media."""
+        stem = f"{self.task.sheet_id}/{self.task.part}.{self.task.version}"
+        return [f"{stem}.{page}.png" for page in range(len(self.task.layout.pages))]
+
+    def draw(self, page: int) -> bytes:
+        """The picture of a page, PNG."""
+        return drawing.png(
+            drawing.draw(
+                self.task.layout,
+                page,
+                notes=self.task.rows.values(),
+                context=self.context,
+                unsure=[row for row in self.task.rows.values() if _unsure(row)],
+                beats_s=self.clip.beats_s,
+                positions=self.clip.positions,
+                kinematic_s=self.kinematic_s,
+            )
+        )
+
+
+def prepared(
+    clip: ClipNotes,
+    numbers: Iterable[int],
+    corrections: Corrections,
+    wishes: Wishes,
+    kinematic_s: npt.NDArray[np.float64] | None = None,
+) -> Iterator[Prepared]:
+    """The tasks of some sheets of a clip.
+
+    Parameters
+    ----------
+    clip : ClipNotes
+    numbers : iterable of int
+        Of its sheets.
+    corrections : Corrections
+        Those of the clip: people go on from what counts.
+    wishes : Wishes
+    kinematic_s : np.ndarray, shape (k,), float64, optional
+        Beats of the dance in seconds.
+
+    Raises
+    ------
+    UsageError
+        If commands cannot be done to its notes.
+    """
+    wanted, found = set(numbers), sheeted(clip, corrections)
+    layers = clip_layers(clip, corrections)
+    for each in found:
+        if each.sheet.number in wanted:
+            yield from _of_sheet(clip, each, layers, wishes, kinematic_s)
+
+
+def _of_sheet(
+    clip: ClipNotes,
+    of: Sheeted,
+    layers: ClipLayers,
+    wishes: Wishes,
+    kinematic_s: npt.NDArray[np.float64] | None,
+) -> Iterator[Prepared]:
+    final = layers.layer("final")
+    beyond = rows(of.sheet.context_in(final))
+    beats = np.empty(0) if kinematic_s is None or not wishes.kinematic else kinematic_s
+    footage = Wanted(of.sheet, near(of.sheet, final))
+    following = of.layered.next_number
+    for name, notes in parts(of.layered.final).items():
+        others = [row for number, row in of.layered.final.items() if number not in notes]
+        context = (*beyond, *others)
+        errors = _planted(_commanded(notes, of.sheet, wishes), of.sheet, name, wishes, following)
+        following = max([following, *(number + 1 for number in errors.rows)])
+        task = _task(of, name, errors, context, clip, wishes, beats)
+        yield Prepared(task, of.layered, footage, context, clip, beats)
+
+
+def _commanded(notes: Layer, sheet: Sheet, wishes: Wishes) -> dict[int, Row]:
+    first_s, last_s = map(clock.frame_time_s, sheet.shown_frames)
+    try:
+        return apply(parse(wishes.commands), notes, shown_s=(first_s, last_s))
+    except ValueError as error:
+        raise UsageError(f"--command cannot be done in {sheet.sheet_id}: {error}") from error
+
+
+def _planted(notes: dict[int, Row], sheet: Sheet, part: str, wishes: Wishes, following: int) -> Planted:
+    if not wishes.plant:
+        return Planted(notes, ())
+    own = int(sha256_data([wishes.seed, sheet.sheet_id, part])[:12], 16)
+    return planted(notes, wishes.plant, np.random.default_rng(own), following=following)
+
+
+def _task(
+    of: Sheeted,
+    part: str,
+    errors: Planted,
+    context: Sequence[Row],
+    clip: ClipNotes,
+    wishes: Wishes,
+    beats: npt.NDArray[np.float64],
+) -> SentTask:
+    drawn = layout(of.sheet, errors.rows.values(), context)
+    told: list[Any] = [
+        FORMAT,
+        of.layered.said,
+        of.layered.transcribed,
+        part,
+        [[number, list(row)] for number, row in sorted(errors.rows.items())],
+        [list(row) for row in context],
+        [clip.beats_s.tolist(), clip.positions.tolist(), beats.tolist()],
+        drawn.data(),
+        wishes.reason,
+        wishes.commands,
+    ]
+    version = sha256_data(told)[:VERSION_CHARS]
+    return SentTask(
+        key=f"{of.sheet.sheet_id}.{part}",
+        sheet_id=of.sheet.sheet_id,
+        part=part,
+        layout=drawn,
+        notes=sent_notes(drawn, of.layered.final, errors.rows, version),
+        reason=wishes.reason,
+        commands=wishes.commands,
+        shown=of.layered.said,
+        machine=of.layered.transcribed,
+        version=version,
+        planted=errors.errors,
+    )
+
+
+def data_of(prepared: Prepared, rolls: Sequence[str], video: str, listen: str) -> dict[str, Any]:
+    """What Label Studio keeps of a task.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    rolls, video : sequence of str, str
+        Addresses of the pictures of its pages and of its video.
+    listen : str
+        Address of the Listen page; empty if there is none.
+    """
+    task = prepared.task
+    first_s, last_s = task.span_s
+    words = [
+        task.sheet_id,
+        f"{first_s:g}-{last_s:g} s of the clip",
+        f"part: {task.part}" * (task.part != WHOLE),
+    ]
+    told = " &middot; ".join(escape(each) for each in words if each)
+    if listen:
+        link = f"{listen.rstrip('/')}/task/{quote(task.key)}"
+        told += f' &middot; <a href="{escape(link)}" target="_blank">Listen to your draft</a>'
+    return {
+        "task_key": task.key,
+        "version": task.version,
+        "title": task.sheet_id,
+        "part": task.part,
+        "about": told,
+        "rolls": list(rolls),
+        "video": video,
+    }
+
+
+def keep(workspace: Workspace, prepared: Prepared) -> None:
+    """Keep what reading a task's answer needs: the task, and its sheet's notes in all layers.
+
+    Raises
+    ------
+    WorkspaceError
+        If it cannot be written.
+    """
+    task = prepared.task
+    path = _layers_path(workspace, task)
+    if not path.exists():
+        partial = path.with_name(f".{path.name}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(encode(prepared.shown)), encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            raise WorkspaceError(f"{path} cannot be written: {error.strerror or error}") from error
+    sent.write(sent.path_in(workspace, f"{task.key}@{task.version}"), task)
+
+
+def kept_task(workspace: Workspace, key: str, version: str) -> SentTask:
+    """A task as it was sent.
+
+    Raises
+    ------
+    UsageError
+        If this workspace did not send it, or what it kept is damaged.
+    """
+    found = sent.read(sent.path_in(workspace, f"{key}@{version}"))
+    if (found.key, found.version) != (key, version):
+        raise UsageError(f"what was kept of task {key} is that of {found.key}: restore it from a copy")
+    return found
+
+
+def kept_layers(workspace: Workspace, task: SentTask) -> Layered:
+    """The notes of a task's sheet as they were when it was sent.
+
+    Raises
+    ------
+    UsageError
+        If they are missing or damaged.
+    """
+    path = _layers_path(workspace, task)
+    try:
+        found = decode(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}): restore it from a copy") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is damaged ({error}): restore it from a copy") from error
+    if (found.said, found.transcribed) != (task.shown, task.machine):
+        raise UsageError(f"{path} does not hold the notes that {task.key} was made from: restore it")
+    return found
+
+
+def media_in(workspace: Workspace) -> Path:
+    """The folder of what tasks show."""
+    return workspace.root / "annotation" / "media"
+
+
+def _layers_path(workspace: Workspace, task: SentTask) -> Path:
+    digest = sha256_data([task.shown, task.machine])[:VERSION_CHARS]
+    return workspace.root / "annotation" / "sent" / f"{task.sheet_id}.{digest}.layers.json"
+
+
+def _unsure(row: Row) -> bool:
+    return row.p_note * row.p_instrument < drawing.UNSURE

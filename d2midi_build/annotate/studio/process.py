@@ -1,0 +1,183 @@
+"""The process that is Label Studio: how it is started, what it is told, and how it is stopped whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from d2midi_build.annotate.studio.client import VERSION
+from d2midi_build.annotate.studio.private import Admin, Private
+from d2midi_build.annotate.studio.transport import is_loopback
+from d2midi_build.errors import UsageError
+
+_PASSED_ON: Final = frozenset(
+    [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "LD_LIBRARY_PATH",
+        "XDG_CACHE_HOME",
+        "XDG_DATA_HOME",
+        "XDG_CONFIG_HOME",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+    ]
+)
+"""In capitals or not."""
+
+_PASSED_ON_BEGINNINGS: Final = ("UV_", "LC_")
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+_STOP_S: Final = 10.0
+_LOG_BYTES: Final = 20_000_000
+
+
+def environment(
+    given: Mapping[str, str],
+    private: Private,
+    admin: Admin,
+    document_root: Path,
+    host: str,
+    public_url: str = "",
+) -> dict[str, str]:
+    """What Label Studio is told: offline, private, no sign-up without the link, no other site's scripts."""
+    passed_on = {
+        name: value
+        for name, value in given.items()
+        if name.upper() in _PASSED_ON or name.startswith(_PASSED_ON_BEGINNINGS)
+    }
+    hosts = _LOOPBACK if is_loopback(host) else ("*",)
+    behind = (
+        {"LABEL_STUDIO_HOST": public_url, "CSRF_TRUSTED_ORIGINS": _origin(public_url)} if public_url else {}
+    )
+    return (
+        passed_on
+        | behind
+        | {
+            "LABEL_STUDIO_BASE_DATA_DIR": str(private.data),
+            "LABEL_STUDIO_USERNAME": admin.email,
+            "LABEL_STUDIO_PASSWORD": admin.password,
+            "LABEL_STUDIO_USER_TOKEN": admin.token,
+            "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+            "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+            "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(document_root),
+            "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+            "LABEL_STUDIO_CORS_ALLOW_ALL_ORIGINS": "false",
+            "LABEL_STUDIO_ALLOWED_HOSTS": ",".join(
+                hosts + ((urlsplit(public_url).hostname or "",) if public_url else ())
+            ),
+            "LABEL_STUDIO_DEBUG": "false",
+            "SENTRY_DSN": "",
+            "FRONTEND_SENTRY_DSN": "",
+            "COLLECT_ANALYTICS": "false",
+            "LATEST_VERSION_CHECK": "false",
+            "PYTHONUNBUFFERED": "1",
+        }
+    )
+
+
+def command(host: str, port: int, say: Callable[[str], None]) -> list[str]:
+    """What starts Label Studio; says so if it must be installed first.
+
+    Raises
+    ------
+    UsageError
+        If uv is not here.
+    """
+    package = f"label-studio=={VERSION}"
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    run = [*_uvx(), "--python", python, "--from", package]
+    offline = subprocess.run([*run, "--offline", "python", "-c", ""], capture_output=True, check=False)
+    if offline.returncode != 0:
+        say(
+            f"Installing Label Studio {VERSION} into an environment of its own: about 1 GB, once, some minutes."
+        )
+    more = ["--offline"] if offline.returncode == 0 else []
+    start = ["start", "--no-browser", "--log-level", "WARNING", "--internal-host", host, "--port", str(port)]
+    return [*run, *more, "label-studio", *start]
+
+
+def _uvx() -> list[str]:
+    """The command ``uvx``, however uv was installed.
+
+    Raises
+    ------
+    UsageError
+        If it was not.
+    """
+    beside = Path(sys.executable).parent
+    if found := shutil.which("uvx") or shutil.which("uvx", path=beside):
+        return [found]
+    if found := shutil.which("uv") or shutil.which("uv", path=beside):
+        return [found, "tool", "run"]
+    raise UsageError(
+        "Label Studio runs through uv, which is not here: install it with `pip install uv` or as "
+        "https://docs.astral.sh/uv/getting-started/installation says"
+    )
+
+
+@contextmanager
+def label_studio(
+    command: list[str], settings: Mapping[str, str], log: Path, lock: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Label Studio in a process group of its own, which ends with the context; it holds the lock, too."""
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as out:
+        process = subprocess.Popen(
+            command,
+            env=dict(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=[lock],
+            cwd=log.parent,
+        )
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process group, by force if it does not go; a second Ctrl-C does not leave it behind."""
+    before = {}
+    with suppress(ValueError):  # not in the main thread
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        _signal(process, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_S)
+        _signal(process, signal.SIGKILL)
+        process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
