@@ -222,6 +222,10 @@ class Corrections:
             )
         return found
 
+    def disputed(self) -> list[Standing]:
+        """The sheets in which nothing counts, because people dispute them."""
+        return [found for found in map(self.standing, self.sheet_ids()) if found.conflict]
+
     def standing(self, sheet_id: str) -> Standing:
         """What counts in a sheet, by the rules in the module's docstring."""
         active = self.current(sheet_id)

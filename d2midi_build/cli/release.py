@@ -108,6 +108,7 @@ def build(
     """
     import os
 
+    from d2midi_build.annotate.corrections import Corrections, path_in
     from d2midi_build.cli.running import stoppable
     from d2midi_build.recipe import Recipe
     from d2midi_build.release.workspace import build_from, splits_of
@@ -137,6 +138,8 @@ def build(
             f"{built.n_kept} clips keep their split of an earlier release; seed and shares of the recipe count for the "
             "others."
         )
+    for each in Corrections.read(path_in(Workspace.open(workspace))).disputed():
+        typer.echo(f"conflict: {each.told()}")
     typer.echo(
         f"Check it: d2midi release verify {out}   Read it: open_release({str(out)!r}), see {out}/README.md"
     )

@@ -65,7 +65,8 @@ def correction(shown: Layered, answers: Sequence[Answer], *, reviewer: bool = Fa
     Raises
     ------
     ValueError
-        If there are none, or they are not of one person and one sheet.
+        If there are none, they are not of one person and one sheet, or commands cannot be done to notes that come back
+        where planted errors were not found.
     """
     first, of_part = answers[0], parts(shown.final)
     if len({(each.by, each.task.sheet_id, each.task.shown) for each in answers}) != 1:

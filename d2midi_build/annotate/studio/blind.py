@@ -33,7 +33,8 @@ def blind(excerpt: Excerpt, clip: ClipNotes) -> Prepared:
     rows = [_row(at, pitch, drum=False) for pitch in _PITCHES]
     rows += [_row(at, keys[0], drum=True) for keys in DRUM_CLASSES.values()]
     drawn = layout(sheet, rows, ())
-    version = sha256_data([FORMAT, PART, drawn.data()])[:VERSION_CHARS]
+    beats = [clip.beats_s.tolist(), clip.positions.tolist()]
+    version = sha256_data([FORMAT, PART, beats, drawn.data()])[:VERSION_CHARS]
     task = SentTask(
         key=f"{excerpt.excerpt_id}.{PART}",
         sheet_id=sheet.sheet_id,

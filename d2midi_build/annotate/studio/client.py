@@ -18,7 +18,14 @@ from typing import Any, Final, Self
 
 from d2midi_build.annotate.studio.config import broken_by, same
 from d2midi_build.annotate.studio.drafts import Draft, draft_of, newest_first
-from d2midi_build.annotate.studio.importing import HumanWork, NewTask, create, renew
+from d2midi_build.annotate.studio.importing import (
+    HumanWork,
+    NewTask,
+    create,
+    remove_copies,
+    renew,
+    show_predictions,
+)
 from d2midi_build.annotate.studio.projects import (
     Project,
     as_object,
@@ -159,6 +166,7 @@ class Studio:
         old = told.get("label_config")
         if not isinstance(old, str) or not same(old, config):
             self._replace_config(project, old if isinstance(old, str) else "", config)
+        show_predictions(self._http, project.id)
         if storage is not None:
             connect_storage(self._http, project.id, storage)
         return project
@@ -199,6 +207,10 @@ class Studio:
             If two of ``tasks`` have the same key, or one holds what is no JSON.
         """
         return create(self._http, project_id, tasks)
+
+    def remove_copies(self, project_id: int) -> None:
+        """Of tasks with the same key leave those that people worked on, or else the oldest."""
+        remove_copies(self._http, project_id)
 
     def renew(
         self,

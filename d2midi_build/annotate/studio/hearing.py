@@ -5,25 +5,31 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from d2midi_build import clock
 from d2midi_build.annotate.clips import ClipNotes, read_clip
-from d2midi_build.annotate.layering import Row, rows
+from d2midi_build.annotate.layering import Row
+from d2midi_build.annotate.layering import rows as rows_of
+from d2midi_build.annotate.listen.app import LOOPBACK, make
+from d2midi_build.annotate.listen.serving import serving
 from d2midi_build.annotate.listen.source import Draft, Heard, NotLoggedIn, UnknownTask
 from d2midi_build.annotate.sheets import Sheet, clip_of_sheet
 from d2midi_build.annotate.studio import drafts
+from d2midi_build.annotate.studio.addresses import task_of
 from d2midi_build.annotate.studio.blind import PART
 from d2midi_build.annotate.studio.preparing import kept_layers, kept_task
 from d2midi_build.annotate.studio.regions import RegionsError, left
 from d2midi_build.annotate.studio.sent import SentTask
 from d2midi_build.annotate.studio.tasks import Task, read_task
-from d2midi_build.annotate.studio.transport import Patience, Transport
-from d2midi_build.errors import PermanentError, UsageError
+from d2midi_build.annotate.studio.transport import NotFound, Patience, Transport
+from d2midi_build.errors import UsageError
 from d2midi_build.workspace import Workspace
+
+PORT: Final = 8081
 
 _PATIENCE_S: Final = 5.0
 _OF_TASK: Final = ("verdict", "commands", "remark", "reason")
@@ -57,8 +63,10 @@ class Drafts:
             raise NotLoggedIn(self._login) from error
         sent = self._kept(task)
         self._sent[task_key] = sent
-        notes, problems = _read(found.result, sent)
-        return Draft(notes, sent.rows, problems, found.saved_at if found.source != "prediction" else "")
+        rows, problems = _read(found.result, sent)
+        touched = {note.number for note in sent.notes if note.region in _ids(found.result)}
+        unread = touched - rows.keys() if problems else ()
+        return Draft(rows, sent.rows, problems, found.saved_at, unread)
 
     def sheet(self, task_key: str) -> Heard:
         """See `Source.sheet`."""
@@ -70,22 +78,27 @@ class Drafts:
         return Heard(
             sheet=_sheet(sent, clip),
             title=sent.sheet_id,
-            video=_file(media, "video.mp4"),
-            original=_file(media, "original.flac"),
+            video=media / "video.mp4",
+            original=media / "original.flac",
             context=tuple(self._context(sent, clip)),
             beats_s=tuple(clip.beats_s.tolist()),
             positions=tuple(clip.positions.tolist()),
             note="" if sent.part in ("all", PART) else f"part: {sent.part}",
         )
 
-    def _task(self, key: str, number: int, cookie: str) -> Task:
+    def _task(self, name: str, number: int, cookie: str) -> Task:
         """The task as Label Studio shows it to whoever has the cookie."""
         with closing(_browser(self._url, cookie)) as http:
             try:
                 http.call("GET", "/api/current-user/whoami")
             except UsageError as error:
                 raise NotLoggedIn(self._login) from error
-            found = [task for task in _listed(http, key) if task.key == key and number in (0, task.id)]
+            try:
+                project_id, key = task_of(name)
+                listed = _listed(http, project_id, key)
+            except (ValueError, NotFound) as error:
+                raise UnknownTask(f"Label Studio has no such task: {error}") from error
+            found = [task for task in listed if task.key == key and number in (0, task.id)]
         if not found:
             raise UnknownTask(f"Label Studio has no task {key}; open this page from the task.")
         return min(found, key=lambda task: task.id)
@@ -101,7 +114,7 @@ class Drafts:
         if sent.part == PART:
             return
         own = {note.number for note in sent.notes}
-        yield from rows(_sheet(sent, clip).context_in(clip.notes))
+        yield from rows_of(_sheet(sent, clip).context_in(clip.notes))
         if sent.part != "all":
             final = kept_layers(self._workspace, sent).final
             yield from (row for number, row in final.items() if number not in own)
@@ -111,11 +124,17 @@ def _browser(url: str, cookie: str) -> Transport:
     return Transport(url, cookie=cookie, patience=Patience(_PATIENCE_S))
 
 
-def _listed(http: Transport, key: str) -> list[Task]:
-    """Tasks whose key is this one, of all projects."""
+def _listed(http: Transport, project_id: int, key: str) -> list[Task]:
+    """Tasks of a project whose key is this one."""
     one = {"filter": "filter:tasks:data.task_key", "operator": "equal", "value": key, "type": "String"}
     query = json.dumps({"filters": {"conjunction": "and", "items": [one]}})
-    params: dict[str, str | int] = {"query": query, "fields": "all", "resolve_uri": "false", "page_size": 10}
+    params: dict[str, str | int] = {
+        "project": project_id,
+        "query": query,
+        "fields": "all",
+        "resolve_uri": "false",
+        "page_size": 10,
+    }
     told = http.call("GET", "/api/tasks/", params=params)
     tasks = told.get("tasks") if isinstance(told, dict) else None
     return [read_task(each, False) for each in tasks] if isinstance(tasks, list) else []
@@ -144,6 +163,11 @@ def _what_can_be_read(result: object, sent: SentTask) -> dict[int, Row]:
     return found
 
 
+def _ids(result: object) -> set[str]:
+    items = result if isinstance(result, list) else []
+    return {str(item.get("id")) for item in items if isinstance(item, dict)}
+
+
 def _regions(items: Iterable[Any]) -> Iterable[list[Any]]:
     by_id: dict[str, list[Any]] = defaultdict(list)
     for item in items:
@@ -158,8 +182,43 @@ def _sheet(sent: SentTask, clip: ClipNotes) -> Sheet:
     return Sheet(clip.clip_id, clip_of_sheet(sent.sheet_id)[1], first, last, clip.n_frames)
 
 
-def _file(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not path.is_file():
-        raise PermanentError(f"{path} is missing; `d2midi build` puts it back")
-    return path
+@contextmanager
+def listening(
+    workspace: Workspace,
+    url: str,
+    public_url: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    listen_url: str = "",
+) -> Iterator[str]:
+    """The Listen page beside a Label Studio, for as long as the context lasts.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The one that pushed.
+    url, public_url : str
+        Label Studio's address from here, and as annotators reach it. The page must be reached under the same host name:
+        browsers give it the session of that host.
+    host : str, optional
+        Address to listen at.
+    port : int, optional
+    listen_url : str, optional
+        How annotators reach the page, if not at this port of Label Studio's host.
+
+    Yields
+    ------
+    str
+        Its address, as annotators reach it.
+
+    Raises
+    ------
+    UsageError
+        If the port cannot be had.
+    """
+    name = urlsplit(public_url).hostname or host
+    where = listen_url.rstrip("/") or f"http://{f'[{name}]' if ':' in name else name}:{port}"
+    hosts = {*LOOPBACK, name, urlsplit(where).hostname or name}
+    with serving(make(Drafts(workspace, url, public_url), hosts=hosts), host, port):
+        yield where

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -224,7 +223,7 @@ def data_of(prepared: Prepared, rolls: Sequence[str], video: str, listen: str) -
     rolls, video : sequence of str, str
         Addresses of the pictures of its pages and of its video.
     listen : str
-        Address of the Listen page; empty if there is none.
+        Address of its Listen page; empty if there is none.
     """
     task = prepared.task
     first_s, last_s = task.span_s
@@ -235,8 +234,7 @@ def data_of(prepared: Prepared, rolls: Sequence[str], video: str, listen: str) -
     ]
     told = " &middot; ".join(escape(each) for each in words if each)
     if listen:
-        link = f"{listen.rstrip('/')}/task/{quote(task.key)}"
-        told += f' &middot; <a href="{escape(link)}" target="_blank">Listen to your draft</a>'
+        told += f' &middot; <a href="{escape(listen)}" target="_blank">Listen to your draft</a>'
     return {
         "task_key": task.key,
         "version": task.version,

@@ -80,21 +80,11 @@ class Private:
         The workspace.
     folder : Path, optional
         The private folder, if not the usual one.
-
-    Raises
-    ------
-    UsageError
-        If the folder lies in the workspace, which people copy and share.
     """
 
     def __init__(self, root: Path, folder: Path | None = None) -> None:
-        whole = root.resolve()
-        self.folder = (folder or _usual(whole)).resolve()
-        if self.folder.is_relative_to(whole):
-            raise UsageError(
-                f"{self.folder} lies in the workspace, which is copied and shared: Label Studio's passwords belong "
-                "elsewhere. Choose another folder with --data"
-            )
+        self._root = root.resolve()
+        self.folder = (folder or _usual(self._root)).resolve()
         self.data = self.folder / "data"
         self.log = self.folder / "label-studio.log"
         self.admin_path = self.folder / "admin.json"
@@ -107,8 +97,13 @@ class Private:
         Raises
         ------
         UsageError
-            If that cannot be.
+            If that cannot be, or the folder lies in the workspace, which people copy and share.
         """
+        if self.folder.is_relative_to(self._root):
+            raise UsageError(
+                f"{self.folder} lies in the workspace, which is copied and shared: Label Studio's passwords belong "
+                "elsewhere. Choose another folder with --data"
+            )
         try:
             self.data.mkdir(parents=True, exist_ok=True)
             for folder in (self.folder, self.data):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,6 +47,7 @@ _PASSED_ON: Final = frozenset(
 _PASSED_ON_BEGINNINGS: Final = ("UV_", "LC_")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _STOP_S: Final = 10.0
+_LOOK_S: Final = 0.05
 _LOG_BYTES: Final = 20_000_000
 
 
@@ -154,28 +156,54 @@ def label_studio(
     try:
         yield process
     finally:
-        _stop(process)
+        stop(process)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process group, by force if it does not go; a second Ctrl-C does not leave it behind."""
+def has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process has ended, without collecting it: until then nobody else gets its number."""
+    if process.returncode is not None:
+        return True
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def stop(process: subprocess.Popen[bytes]) -> int:
+    """End a process group, by force if it does not go, and give the leader's exit code.
+
+    A second Ctrl-C does not leave it behind.
+    """
+    if process.returncode is not None:
+        return process.returncode
     before = {}
     with suppress(ValueError):  # not in the main thread
         before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        _signal(process, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_S)
-        _signal(process, signal.SIGKILL)
-        process.wait()
+        os.killpg(process.pid, signal.SIGTERM)
+        _wait(lambda: has_ended(process), _STOP_S)
+        os.killpg(process.pid, signal.SIGKILL)
+        _wait(lambda: not _others(process.pid), _STOP_S)
+        return process.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+def _wait(is_so: Callable[[], bool], longest_s: float) -> None:
+    end_s = time.monotonic() + longest_s
+    while not is_so() and time.monotonic() < end_s:
+        time.sleep(_LOOK_S)
+
+
+def _others(leader: int) -> bool:
+    """Whether others of a process group still run."""
+    for found in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = found.read_text().rpartition(")")
+        except OSError:  # it has ended meanwhile
+            continue
+        state, _, group = rest.split()[:3]
+        if int(group) == leader and state not in "ZX" and name.partition(" ")[0] != str(leader):
+            return True
+    return False
 
 
 def _origin(url: str) -> str:

@@ -16,13 +16,13 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from d2midi_build.annotate.studio.client import VERSION, Studio
 from d2midi_build.annotate.studio.private import Address, Admin, Private
-from d2midi_build.annotate.studio.process import command, environment, label_studio
+from d2midi_build.annotate.studio.process import command, environment, has_ended, label_studio, stop
 from d2midi_build.annotate.studio.transport import is_loopback
 from d2midi_build.errors import D2midiError, PermanentError, TransientError, UsageError
 from d2midi_build.workspace import Workspace
@@ -61,7 +61,7 @@ class Served:
     admin: Admin
     private: Private
     media: Path
-    invite_url: str
+    invite_url: str = field(repr=False)
     process: subprocess.Popen[bytes]
 
     def check(self) -> None:
@@ -72,7 +72,7 @@ class Served:
         PermanentError
             If it has ended; with the end of its log.
         """
-        if self.process.poll() is not None:
+        if has_ended(self.process):
             raise _died(self.process, self.private.log)
 
 
@@ -164,8 +164,8 @@ def running(
             )
         settings = environment(os.environ, private, admin, media.parent, host, public_url)
         process = stack.enter_context(label_studio(command(host, port, say), settings, private.log, lock))
-        url = f"http://{_reached(host)}:{port}"
-        public = public_url.rstrip("/") or f"http://{_named(host)}:{port}"
+        url = f"http://{reached(host)}:{port}"
+        public = public_url.rstrip("/") or f"http://{named(host)}:{port}"
         invite_path = _ready(process, url, admin, private.log, say)
         listen_url = stack.enter_context(beside()) if beside is not None else ""
         address = Address(url, public, listen_url, os.getpid(), process.pid)
@@ -188,7 +188,7 @@ def check_port(host: str, port: int) -> None:
         with socket.socket(family, kind) as tried:
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tried.bind(place)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UsageError(
             f"cannot serve at {host}:{port} ({error}): stop what runs there, or choose another with --port"
         ) from error
@@ -205,7 +205,7 @@ def _ready(process: subprocess.Popen[bytes], url: str, admin: Admin, log: Path, 
     say(f"Starting Label Studio {VERSION} ...")
     begun_s = told_s = time.monotonic()
     while True:
-        if process.poll() is not None:
+        if has_ended(process):
             raise _died(process, log)
         try:
             with Studio.connect(url, admin.token, patience_s=0.0) as studio:
@@ -223,27 +223,28 @@ def _ready(process: subprocess.Popen[bytes], url: str, admin: Admin, log: Path, 
 
 
 def _died(process: subprocess.Popen[bytes], log: Path) -> PermanentError:
+    code = stop(process)
     try:
         lines = log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
     except OSError:
         lines = []
     tail = "\n".join(lines)
     return PermanentError(
-        f"Label Studio has ended by itself (exit code {process.returncode}). The end of its log, {log}:\n{tail}",
+        f"Label Studio has ended by itself (exit code {code}). The end of its log, {log}:\n{tail}",
         tail,
     )
 
 
-def _reached(host: str) -> str:
+def reached(host: str) -> str:
     """The name by which this machine reaches a server that listens at an address."""
     if host in ("0.0.0.0", "::", ""):
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 
 
-def _named(host: str) -> str:
+def named(host: str) -> str:
     """The name by which others reach it."""
-    return socket.gethostname() if host in ("0.0.0.0", "::", "") else _reached(host)
+    return socket.gethostname() if host in ("0.0.0.0", "::", "") else reached(host)
 
 
 def _welcome(served: Served, is_new: bool, say: Say) -> None:

@@ -9,9 +9,13 @@ from typing import Any, Final, TypeGuard
 from d2midi_build.annotate.studio.transport import NotFound, Transport
 from d2midi_build.errors import PermanentError
 
+VERSION_KEY: Final = "model_version"
+"""What in a task's ``meta`` says what its prediction was made with; empty while that is replaced."""
+
 _LISTED: Final = (
     "id",
     "data",
+    "meta",
     "draft_exists",
     "total_annotations",
     "cancelled_annotations",
@@ -53,7 +57,8 @@ class Task:
     n_annotations, n_drafts : int
         How many there are. Of drafts it is only known whether there is one: 0 or 1.
     versions : tuple of str
-        ``model_version`` of its predictions.
+        What its prediction was made with (`NewTask.model_version`); of tasks that others made, the ``model_version`` of
+        its predictions. Empty if it has none, or `Studio.renew` did not come to its end.
     problem : str
         What is odd about it; empty if nothing. Then ``annotations`` holds only those that could be read.
     """
@@ -145,7 +150,6 @@ def read_task(told: object, with_annotations: bool) -> Task:
     if with_annotations:
         annotations, more = _read_annotations(told.get("annotations"))
         problems += more
-    versions = told.get("predictions_model_versions")
     return Task(
         number,
         key,
@@ -153,9 +157,17 @@ def read_task(told: object, with_annotations: bool) -> Task:
         annotations,
         max(sum(counts), len(annotations)),
         int(told.get("draft_exists") is not False),
-        tuple(each for each in versions.split(",") if each) if isinstance(versions, str) else (),
+        _versions(told),
         "; ".join(problems),
     )
+
+
+def _versions(told: dict[str, Any]) -> tuple[str, ...]:
+    of_predictions, meta = told.get("predictions_model_versions"), told.get("meta")
+    if not isinstance(of_predictions, str) or not of_predictions:
+        return ()
+    ours = meta.get(VERSION_KEY) if isinstance(meta, dict) else None
+    return tuple(filter(None, [ours] if isinstance(ours, str) else of_predictions.split(",")))
 
 
 def _read_annotations(told: object) -> tuple[tuple[dict[str, Any], ...], list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from d2midi_build.cli.annotate import agreement, audit, carry, midi, state, studio
+from d2midi_build.cli.annotate import agreement, audit, carry, login, midi, serve, state, studio
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -14,8 +14,12 @@ app = typer.Typer(
 
 _STUDIO, _DAW, _STATE = "In Label Studio", "In a DAW", "What counts"
 
+app.command("serve", rich_help_panel=_STUDIO)(serve.serve)
 app.command("push", rich_help_panel=_STUDIO)(studio.push)
 app.command("pull", rich_help_panel=_STUDIO)(studio.pull)
+app.command("listen", rich_help_panel=_STUDIO)(serve.listen)
+app.command("login", rich_help_panel=_STUDIO)(login.login)
+app.command("logout", rich_help_panel=_STUDIO)(login.logout)
 app.command("export-midi", rich_help_panel=_DAW)(midi.export_midi)
 app.command("import-midi", rich_help_panel=_DAW)(midi.import_midi)
 app.command("status", rich_help_panel=_STATE)(state.status)

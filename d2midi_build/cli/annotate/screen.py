@@ -35,6 +35,14 @@ UrlOption = Annotated[
         show_default=False,
     ),
 ]
+TitleOption = Annotated[
+    str,
+    typer.Option(
+        "--project",
+        help="Title of the project in Label Studio, if the usual one is taken by another workspace.",
+        show_default=False,
+    ),
+]
 MediaOption = Annotated[
     str,
     typer.Option(
@@ -69,6 +77,7 @@ def push(
             "not to go with the music.",
         ),
     ] = False,
+    project: TitleOption = "",
     url: UrlOption = "",
     media: MediaOption = "",
     workers: WorkersOption = None,
@@ -83,7 +92,7 @@ def push(
     Example: `d2midi annotate screen push`, then answer at the address that it prints
     """
     from d2midi_build.annotate import screening_push
-    from d2midi_build.annotate.forms import LOCAL_MEDIA
+    from d2midi_build.annotate.forms import LOCAL_MEDIA, stream_of
     from d2midi_build.cli.progress import counted
     from d2midi_build.cli.running import stoppable
     from d2midi_build.workspace import Workspace
@@ -94,7 +103,7 @@ def push(
     with stoppable(), studio_of(workspace, url) as studio:
         with counted("videos", "takes", quiet=quiet or as_json) as said:
             made, failed = screening_push.render(opened, found, cores, said)
-        sent = screening_push.push(studio, opened, made, failed, media.rstrip("/") or LOCAL_MEDIA)
+        sent = screening_push.push(studio, opened, made, failed, media.rstrip("/") or LOCAL_MEDIA, project)
     if as_json:
         typer.echo(
             json.dumps(
@@ -111,7 +120,7 @@ def push(
         for failure in failed:
             typer.echo(f"not sent: {failure}")
         typer.echo(f"{sent.new} tasks made, {sent.renewed} renewed, {sent.known} as they were")
-        typer.echo(f"Answer at {sent.url}")
+        typer.echo(f"Answer at {stream_of(sent.url)} (the list of tasks shows what others answered)")
     if failed:
         raise typer.Exit(1)
 
@@ -129,6 +138,7 @@ def pull(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be decided, keep nothing.")
     ] = False,
+    project: TitleOption = "",
     url: UrlOption = "",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
@@ -151,17 +161,17 @@ def pull(
     opened = Workspace.open(workspace)
     takes = screening_push.takes(opened)
     with stoppable(), studio_of(workspace, url) as studio:
-        title = screening_push.title_of(workspace)
-        project = studio.find_project(title)
-        if project is None:
+        title = project or screening_push.title_of(workspace)
+        there = studio.find_project(title)
+        if there is None:
             raise UsageError(f"{studio.url} has no project {title!r}: `d2midi annotate screen push` makes it")
-        found = screening.read(studio.tasks(project.id), studio.people(), takes, reviewer)
+        found = screening.read(studio.tasks(there.id), studio.people(), takes, reviewer)
+    published = True
     new, decided_since = screening_pull.verdicts(found.settled, opened.verdicts_path)
     if not dry_run:
         Verdicts(opened.verdicts_path).append(new)
         screening_pull.keep(opened, found.settled)
-        if new:
-            refresh(opened)
+        published = not new or refresh(opened)[1]
     conflicts = [each for each in found.settled if each.outcome == "conflict"]
     open_ = [each for each in found.settled if each.outcome == "review"]
     if as_json:
@@ -198,7 +208,9 @@ def pull(
                 f"{genres} takes are of another genre than your list says, by {screening_pull.CSV_NAME} in "
                 f"{opened.root / 'annotation'}"
             )
-        if new and not dry_run:
+        if not published:
+            typer.echo("A build is running: tables show it when that ends, the next build acts on it.")
+        elif new and not dry_run:
             typer.echo(f"`d2midi build -w {workspace}` goes on with what was accepted.")
     if found.problems:
         raise typer.Exit(1)

@@ -21,6 +21,17 @@ DataOption = Annotated[
 ]
 
 
+ListenUrlOption = Annotated[
+    str,
+    typer.Option(
+        "--listen-url",
+        help="How annotators reach the Listen page, if another web server stands before it: the same host name as "
+        "Label Studio.",
+        show_default=False,
+    ),
+]
+
+
 def serve(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where Label Studio listens.")] = 8080,
     host: Annotated[
@@ -37,6 +48,10 @@ def serve(
             show_default=False,
         ),
     ] = "",
+    listen_port: Annotated[
+        int, typer.Option("--listen-port", min=1, max=65535, help="Where the Listen page listens.")
+    ] = 8081,
+    listen_url: ListenUrlOption = "",
     data: DataOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
@@ -48,6 +63,49 @@ def serve(
 
     Example: `d2midi annotate serve`, and in another terminal `d2midi annotate push`
     """
+    from d2midi_build.annotate.studio.hearing import listening
+    from d2midi_build.annotate.studio.server import named, reached
     from d2midi_build.annotate.studio.server import serve as run
+    from d2midi_build.workspace import Workspace
 
-    run(workspace, port=port, host=host, public_url=public_url, data_dir=data, say=typer.echo)
+    opened = Workspace.open(workspace)
+    url, public = f"http://{reached(host)}:{port}", public_url or f"http://{named(host)}:{port}"
+    run(
+        workspace,
+        port=port,
+        host=host,
+        public_url=public_url,
+        data_dir=data,
+        beside=lambda: listening(opened, url, public, host=host, port=listen_port, listen_url=listen_url),
+        say=typer.echo,
+    )
+
+
+def listen(
+    url: Annotated[
+        str, typer.Option("--url", help="Address of Label Studio, as annotators open it.", show_default=False)
+    ],
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where the page listens.")] = 8081,
+    host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
+    listen_url: ListenUrlOption = "",
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Run the Listen page alone, beside a Label Studio that `serve` did not start, until Ctrl-C.
+
+    Annotators must reach it under the same host name as Label Studio: it asks there with their own session.
+
+    Example: `d2midi annotate listen --url https://label.example.org --listen-url https://label.example.org:8443`
+    """
+    import threading
+
+    from d2midi_build.annotate.studio.hearing import listening
+    from d2midi_build.workspace import Workspace
+
+    with listening(Workspace.open(workspace), url, url, host=host, port=port, listen_url=listen_url) as where:
+        typer.echo(
+            f"The Listen page runs at {where}; give this address to `d2midi annotate push --listen`. Ctrl-C stops it."
+        )
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            typer.echo("The Listen page is stopped.")

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from d2midi_build.cli.annotate.screen import MediaOption, UrlOption, studio_of
-from d2midi_build.cli.options import DEFAULT_WORKSPACE, JsonOption, QuietOption, WorkspaceOption
+from d2midi_build.cli.annotate.screen import MediaOption, TitleOption, UrlOption, studio_of
+from d2midi_build.cli.options import (
+    DEFAULT_WORKSPACE,
+    JsonOption,
+    QuietOption,
+    WorkersOption,
+    WorkspaceOption,
+)
 
 if TYPE_CHECKING:
     from d2midi_build.annotate.study.design import Study
@@ -67,8 +74,10 @@ def push(
         float, typer.Option("--seconds", min=2, max=60, help="The most that is shown of a dance.")
     ] = 30.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of --dances and of the order.")] = 0,
+    project: TitleOption = "",
     url: UrlOption = "",
     media: MediaOption = "",
+    workers: WorkersOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
@@ -80,7 +89,7 @@ def push(
 
     Example: `d2midi annotate study push trial --method ours=out/ours --method cmt=out/cmt --method truth=@notes`
     """
-    from d2midi_build.annotate.forms import LOCAL_MEDIA
+    from d2midi_build.annotate.forms import LOCAL_MEDIA, stream_of
     from d2midi_build.annotate.study import sending, stimuli
     from d2midi_build.cli.progress import counted
     from d2midi_build.cli.running import stoppable
@@ -92,11 +101,11 @@ def push(
     opened = Workspace.open(workspace)
     only = _only(clips, release, split)
     asked = sending.Asked(name, _methods(methods), only, most, seconds, seed)
-    made = sending.designed(opened, asked)
     with stoppable(), studio_of(workspace, url) as studio:
+        made = sending.designed(opened, asked)
         with counted("videos", "dances", quiet=quiet or as_json) as said:
-            stimuli.make(opened, made.study, made.music, said)
-        address, new = sending.push(studio, opened, made.study, media.rstrip("/") or LOCAL_MEDIA)
+            stimuli.make(opened, made.study, made.music, workers or len(os.sched_getaffinity(0)), said)
+        address, new = sending.push(studio, opened, made.study, media.rstrip("/") or LOCAL_MEDIA, project)
     if as_json:
         told = {
             "url": address,
@@ -113,12 +122,13 @@ def push(
         f"{len(made.study.dances)} dances with {len(made.study.methods)} methods: {new} tasks made, "
         f"{len(made.study.stimuli) - new} as they were"
     )
-    typer.echo(f"Rate at {address}")
+    typer.echo(f"Rate at {stream_of(address)} (the list of tasks shows what others answered)")
 
 
 @app.command("pull")
 def pull(
     name: NameArgument,
+    project: TitleOption = "",
     url: UrlOption = "",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     as_json: JsonOption = False,
@@ -144,10 +154,10 @@ def pull(
     if known is None:
         raise UsageError(f"{workspace} has no study {name!r}: `d2midi annotate study push` makes one")
     with stoppable(), studio_of(workspace, url) as studio:
-        project = studio.find_project(sending.title_of(name))
-        if project is None:
+        there = studio.find_project(project or sending.title_of(name))
+        if there is None:
             raise UsageError(f"{studio.url} has no project of the study {name!r}: push it again")
-        found = ratings.read(studio.tasks(project.id), studio.people(), known)
+        found = ratings.read(studio.tasks(there.id), studio.people(), known)
     path = ratings.keep(opened, name, found.ratings)
     summary = summarise(found.ratings, list(known.methods), np.random.default_rng(known.seed))
     if as_json:
@@ -210,14 +220,15 @@ def _tell(known: Study, found: Ratings, summary: Summary, path: Path) -> None:
     from rich.table import Table
 
     console = Console()
-    scores = Table("", "consistency", "95 %", "noise", "95 %", "ratings", "raters", "dances", box=box.SIMPLE)
+    scores = Table("", "consistency", "95 %", "noise", "95 %", "ratings", box=box.SIMPLE)
+    scores.columns[5].justify = "right"
     for method in known.methods:
         mine = {score.question: score for score in summary.scores if score.method == method}
         if mine:
-            one = mine["consistency"]
-            counts = (str(one.n_ratings), str(one.n_raters), str(one.n_dances))
-            scores.add_row(method, *_mean(one), *_mean(mine["noise"]), *counts)
-    console.print(scores)
+            one, other = mine["consistency"], mine["noise"]
+            scores.add_row(method, *_mean(one), *_mean(other), str(one.n_ratings))
+    if summary.scores:
+        console.print(scores)
     pairs = Table("", "question", "difference", "p", "p (Holm)", "dances", box=box.SIMPLE)
     for each in summary.comparisons:
         pairs.add_row(

@@ -67,6 +67,7 @@ class Stub:
     before_answer: dict[str, Callable[[], None]] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    loses_predictions: bool = False
     odd_tasks: list[Any] = field(default_factory=list)
     _ids: Iterator[int] = field(default_factory=lambda: count(1))
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -116,6 +117,7 @@ class Stub:
         return {
             "id": task["id"],
             "data": task["data"],
+            "meta": task.get("meta", {}),
             "annotations": task["annotations"],
             "draft_exists": any(each["task"] == task["id"] for each in self.drafts.values()),
             "total_annotations": counts.count(False),
@@ -146,9 +148,14 @@ def _new_project(stub: Stub, _ids: list[int], _query: dict[str, str], body: Any)
 
 def _project(stub: Stub, ids: list[int], _query: dict[str, str], _body: Any) -> tuple[int, Any]:
     found = stub.projects.get(ids[0])
-    return (
-        (200, found | {"id": ids[0]}) if found else (404, {"detail": "No Project matches the given query."})
-    )
+    if found is None:
+        return 404, {"detail": "No Project matches the given query."}
+    mine = [number for number, task in stub.tasks.items() if task["project"] == ids[0]]
+    n_predictions = sum(each["task"] in mine for each in stub.predictions.values())
+    return 200, {"show_collab_predictions": True} | found | {
+        "id": ids[0],
+        "total_predictions_number": n_predictions,
+    }
 
 
 def _patch_project(stub: Stub, ids: list[int], _query: dict[str, str], body: Any) -> tuple[int, Any]:
@@ -162,8 +169,10 @@ def _drop_project(stub: Stub, ids: list[int], _query: dict[str, str], _body: Any
 
 def _import(stub: Stub, ids: list[int], _query: dict[str, str], body: Any) -> tuple[int, Any]:
     for each in body:
-        number = stub.add_task(ids[0], "", data=each["data"])
-        for prediction in each["predictions"]:
+        number = stub.add_task(ids[0], "", data=each["data"], meta=each.get("meta", {}))
+        for prediction in [] if stub.loses_predictions else each["predictions"]:
+            project = stub.projects[ids[0]]
+            project["model_version"] = project.get("model_version") or prediction["model_version"]
             stub.add_prediction(number, prediction["model_version"], prediction["result"])
     return 201, {"task_count": len(body)}
 
@@ -201,6 +210,8 @@ def _patch_task(stub: Stub, ids: list[int], _query: dict[str, str], body: Any) -
 
 
 def _drop_task(stub: Stub, ids: list[int], _query: dict[str, str], _body: Any) -> tuple[int, Any]:
+    for number in [number for number, each in stub.predictions.items() if each["task"] == ids[0]]:
+        del stub.predictions[number]
     return (
         (204, None) if stub.tasks.pop(ids[0], None) else (404, {"detail": "No Task matches the given query."})
     )

@@ -315,7 +315,7 @@ def test_tasks_are_made_once_with_their_predictions(stub: Stub, studio: Studio) 
     assert studio.create(7, new("a", "b")) == 2
     assert studio.create(7, new("b", "c", "a")) == 1
     assert stub.keys() == ["a", "b", "c"]
-    assert [each["model_version"] for each in stub.predictions.values()] == ["v1"] * 3
+    assert [task.versions for task in studio.tasks(7)] == [("v1",)] * 3
     assert [each["result"] for each in stub.predictions.values()] == [[ITEM]] * 3
 
 
@@ -365,9 +365,7 @@ def test_every_single_request_of_a_push_may_break(stub: Stub, studio: Studio, ho
     keys = sorted(f"k{number}" for number in range(55))
     studio.create(7, new(*keys))
     n_requests = len(stub.seen)
-    assert (
-        n_requests == 7
-    )  # two lists of three pages (two, and one past the end) would be 8; the first is empty
+    assert n_requests == 8
     for skip in range(n_requests):
         stub.tasks.clear()
         stub.predictions.clear()
@@ -390,6 +388,27 @@ def test_a_server_that_takes_tasks_and_shows_none_is_not_asked_for_ever(stub: St
     stub.faults.append(Fault("POST /api/projects/7/import", "{}", times=10**6))
     with pytest.raises(PermanentError, match="took the task 'a', but does not list it"):
         studio.create(7, new("a"))
+
+
+def test_predictions_that_an_import_loses_are_sent_again(stub: Stub, studio: Studio) -> None:
+    stub.loses_predictions = True
+    assert studio.create(7, [*new("a", "b"), NewTask({"task_key": "c"})]) == 3
+    assert [task.versions for task in studio.tasks(7)] == [("v1",), ("v1",), ()]
+    assert [each["result"] for each in stub.predictions.values()] == [[ITEM], [ITEM]]
+
+
+def test_a_task_without_its_prediction_that_somebody_works_on_stays(stub: Stub, studio: Studio) -> None:
+    stub.add_task(7, "a", annotations=[LEFT])
+    studio.create(7, new("a"))
+    assert stub.predictions == {}
+
+
+def test_of_copies_a_whole_one_stays(stub: Stub, studio: Studio) -> None:
+    _, whole, _ = (stub.add_task(7, "a", meta={"model_version": "v1"}) for _ in range(3))
+    stub.add_prediction(whole, "d2midi")
+    studio.create(7, new("a"))
+    assert list(stub.tasks) == [whole]
+    assert len(stub.predictions) == 1
 
 
 def test_copies_that_nobody_touched_are_removed_the_oldest_stays(stub: Stub, studio: Studio) -> None:
@@ -466,8 +485,8 @@ def test_a_task_is_renewed_whole(stub: Stub, studio: Studio) -> None:
         stub.add_prediction(number, version)
     renewed(studio, next(iter(studio.tasks(7))))
     assert stub.tasks[number]["data"] == {"task_key": "k", "title": "new"}
-    mine = [each for each in stub.predictions.values() if each["task"] == number]
-    assert [(each["model_version"], len(each["result"])) for each in mine] == [("v2", 2)]
+    assert [len(each["result"]) for each in stub.predictions.values() if each["task"] == number] == [2]
+    assert next(iter(studio.tasks(7))).versions == ("v2",)
     assert other in stub.predictions
 
 
@@ -482,7 +501,7 @@ def test_work_is_never_renewed_even_if_it_came_after_the_task_was_read(stub: Stu
 
 
 def test_a_task_that_is_gone_cannot_be_renewed(stub: Stub, studio: Studio) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"not in .* any more"):
         renewed(studio, Task(99, "k"))
 
 
@@ -495,7 +514,8 @@ def test_a_break_while_renewing_leaves_one_prediction(
     stub.add_prediction(number, "v1")
     stub.faults.append(Fault(line, how))
     renewed(studio, next(iter(studio.tasks(7))))
-    assert [each["model_version"] for each in stub.predictions.values()] == ["v2"]
+    assert len(stub.predictions) == 1
+    assert next(iter(studio.tasks(7))).versions == ("v2",)
 
 
 def test_renewing_again_after_a_kill_leaves_one_prediction(stub: Stub, studio: Studio) -> None:
@@ -506,8 +526,63 @@ def test_renewing_again_after_a_kill_leaves_one_prediction(stub: Stub, studio: S
     with pytest.raises(PermanentError):
         renewed(studio, task)
     assert len(stub.predictions) == 2
+    assert next(iter(studio.tasks(7))).versions == ()
     renewed(studio, task)
-    assert [each["model_version"] for each in stub.predictions.values()] == ["v2"]
+    assert len(stub.predictions) == 1
+    assert next(iter(studio.tasks(7))).versions == ("v2",)
+
+
+@pytest.mark.parametrize("broken", range(7))
+def test_a_kill_at_any_request_leaves_a_task_that_is_not_taken_for_renewed(
+    stub: Stub, studio: Studio, broken: int
+) -> None:
+    number = stub.add_task(7, "k", meta={"model_version": "v1"})
+    stub.add_prediction(number, "d2midi")
+    task = next(iter(studio.tasks(7)))
+    assert task.versions == ("v1",)
+    stub.faults.append(Fault("", 400, skip=broken))
+    with pytest.raises(PermanentError):
+        renewed(studio, task)
+    stub.faults.clear()
+    assert next(iter(studio.tasks(7))).versions in ((), ("v1",))
+    renewed(studio, task)
+    assert next(iter(studio.tasks(7))).versions == ("v2",)
+    assert len(stub.predictions) == 1
+
+
+def test_a_number_that_another_task_has_got_meanwhile_is_not_renewed(stub: Stub, studio: Studio) -> None:
+    number = stub.add_task(7, "other")
+    with pytest.raises(NotFound, match=r"not in .* any more"):
+        renewed(studio, Task(number, "k"))
+    assert stub.tasks[number]["data"] == {"task_key": "other"}
+
+
+# What annotators are shown
+
+
+def test_all_predictions_of_a_project_are_shown_whatever_they_were_made_with(
+    stub: Stub, studio: Studio
+) -> None:
+    studio.create(7, new("a", version="v1"))
+    studio.create(7, new("b", version="v2"))
+    renewed(studio, next(iter(studio.tasks(7))))
+    shown = stub.projects[7]["model_version"]
+    assert {each["model_version"] for each in stub.predictions.values()} == {shown}
+    assert [task.versions for task in studio.tasks(7)] == [("v2",), ("v2",)]
+
+
+@pytest.mark.parametrize("setting", [{"model_version": ""}, {"show_collab_predictions": False}])
+def test_a_project_that_hides_them_shows_them_again(
+    stub: Stub, studio: Studio, setting: dict[str, Any]
+) -> None:
+    studio.create(7, new("a"))
+    before = dict(stub.projects[7])
+    stub.projects[7].update(setting)
+    studio.project("notes", CONFIG)
+    assert stub.projects[7] == before | {"show_collab_predictions": True}
+    stub.projects[7].update(setting)
+    studio.create(7, new("a"))
+    assert stub.projects[7] == before | {"show_collab_predictions": True}
 
 
 def test_a_task_renewed_without_prediction_has_none(stub: Stub, studio: Studio) -> None:

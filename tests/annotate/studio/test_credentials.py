@@ -26,7 +26,7 @@ class Kept(KeyringBackend):
     priority = 1
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.kept: dict[tuple[str, str], str] = {}
 
     def get_password(self, service: str, username: str) -> str | None:
@@ -60,7 +60,7 @@ def using(backend: KeyringBackend) -> Iterator[KeyringBackend]:
 
 @pytest.fixture
 def no_keyring() -> Iterator[KeyringBackend]:
-    yield from using(NoKeyring())
+    yield from using(NoKeyring())  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
@@ -213,10 +213,10 @@ def test_an_open_folder_is_closed(workspace: Path) -> None:
 
 def test_a_private_folder_in_the_workspace_is_refused(workspace: Path) -> None:
     with pytest.raises(UsageError, match="copied and shared"):
-        Private(workspace, workspace / "studio")
+        Private(workspace, workspace / "studio").make()
     (workspace.parent / "link").symlink_to(workspace)
     with pytest.raises(UsageError, match="copied and shared"):
-        Private(workspace, workspace.parent / "link" / "studio")
+        Private(workspace, workspace.parent / "link" / "studio").make()
 
 
 def test_each_workspace_has_its_own_folder_by_whatever_path_it_is_named(workspace: Path) -> None:
@@ -268,9 +268,9 @@ def test_a_second_server_is_told_where_the_first_runs(workspace: Path) -> None:
         with (
             private.told(address()),
             pytest.raises(UsageError, match=r"runs already at http://studio\.lan:8080"),
+            Private(workspace).lock(),
         ):
-            with Private(workspace).lock():
-                pass
+            pass
     with Private(workspace).lock():
         pass
 
@@ -279,9 +279,10 @@ def test_a_server_whose_parent_is_gone_is_told_how_to_end(workspace: Path) -> No
     private = Private(workspace)
     private.make()
     gone = Address("http://127.0.0.1:8080", "http://studio.lan:8080", "", 2**22 + 1, os.getpgid(0))
-    with private.lock(), private.told(gone):
-        with (
-            pytest.raises(UsageError, match=rf"stop it with `kill -- -{os.getpgid(0)}`"),
-            Private(workspace).lock(),
-        ):
-            pass
+    with (
+        private.lock(),
+        private.told(gone),
+        pytest.raises(UsageError, match=rf"stop it with `kill -- -{os.getpgid(0)}`"),
+        Private(workspace).lock(),
+    ):
+        pass
