@@ -3,7 +3,8 @@
     WORKSPACE/
       recipe.toml, sources.json      what the last build was asked for
       ledger/                        what is done: ledger.jsonl, the lock, worker logs
-      overlays/                      what people decided: screening.jsonl, removed.jsonl, splits.json
+      overlays/                      what people decided: screening.jsonl, corrections.jsonl, removed.jsonl, ...
+      annotation/                    what people are asked: media/ that tasks show, sent/ to read their answers with
       store/<stage>/<item>/<key>/    what a stage made: written elsewhere, moved here, named by the ledger
       partial/                       downloads that can be resumed
       tmp/                           items in flight; emptied when a build starts

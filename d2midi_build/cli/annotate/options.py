@@ -49,3 +49,23 @@ def in_words(edits: dict[str, dict[str, int]]) -> str:
         for kind, by_reason in edits.items()
         for reason, count in by_reason.items()
     )
+
+
+def need_label_studio() -> None:
+    """See that what talks to Label Studio is installed.
+
+    Raises
+    ------
+    UsageError
+        If it is not.
+    """
+    from importlib.util import find_spec
+
+    from d2midi_build.errors import UsageError
+
+    missing = [name for name in ("httpx", "starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"working with Label Studio needs the extra `label-studio` ({', '.join(missing)} missing): "
+            "`uv sync --extra label-studio`, or `pip install 'd2midi[label-studio]'`"
+        )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from d2midi_build.cli.annotate.options import need_label_studio
 from d2midi_build.cli.options import DEFAULT_WORKSPACE, WorkspaceOption
 
 DataOption = Annotated[
@@ -68,6 +69,7 @@ def serve(
     from d2midi_build.annotate.studio.server import serve as run
     from d2midi_build.workspace import Workspace
 
+    need_label_studio()
     opened = Workspace.open(workspace)
     url, public = f"http://{reached(host)}:{port}", public_url or f"http://{named(host)}:{port}"
     run(
@@ -101,6 +103,7 @@ def listen(
     from d2midi_build.annotate.studio.hearing import listening
     from d2midi_build.workspace import Workspace
 
+    need_label_studio()
     with listening(Workspace.open(workspace), url, url, host=host, port=port, listen_url=listen_url) as where:
         typer.echo(
             f"The Listen page runs at {where}; give this address to `d2midi annotate push --listen`. Ctrl-C stops it."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from d2midi_build.cli.annotate.options import ReasonChoice, in_words
+from d2midi_build.cli.annotate.options import ReasonChoice, in_words, need_label_studio
 from d2midi_build.cli.options import (
     DEFAULT_WORKSPACE,
     JsonOption,
@@ -157,6 +157,7 @@ def push(
     from d2midi_build.report.clips import find_clip
     from d2midi_build.workspace import Workspace
 
+    need_label_studio()
     opened = Workspace.open(workspace)
     wishes = Wishes(reason.value, "\n".join(commands or ()), plant, seed, kinematic)
     if blind and (plant or commands or kinematic):
