@@ -4,7 +4,7 @@
       recipe.toml, sources.json      what the last build was asked for
       ledger/                        what is done: ledger.jsonl, the lock, worker logs
       overlays/                      what people decided: screening.jsonl, corrections.jsonl, removed.jsonl, ...
-      annotation/                    what people are asked: media/ that tasks show, sent/ to read their answers with
+      annotation/                    what people are asked: served/media/ that tasks show, sent/ to read answers with
       store/<stage>/<item>/<key>/    what a stage made: written elsewhere, moved here, named by the ledger
       partial/                       downloads that can be resumed
       tmp/                           items in flight; emptied when a build starts
@@ -53,6 +53,8 @@ class Workspace:
         self.removed_path = root / "overlays" / "removed.jsonl"
         self.splits_path = root / "overlays" / "splits.json"
         self.manifests = root / "manifests"
+        self.annotation = root / "annotation"
+        self.media = self.annotation / "served" / "media"
         self._lock_path = root / "ledger" / "lock"
 
     @classmethod

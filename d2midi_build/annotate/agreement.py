@@ -5,13 +5,16 @@ from another clip, a reviewer's settlements (they say what somebody else said), 
 somebody who had seen the other: they agree because one followed the other. Of two people the reference is the one whose
 name comes first, so that the precision is the share of the other's notes that the first has, too; F1 is the same either
 way but where offsets count, since the reference's lengths decide how far an offset may be off.
+
+Both begin with the machine's notes, so notes that neither of them touches agree by themselves, and two who do nothing
+agree fully. `Touched` therefore says the same over the other notes alone.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Final
 
@@ -22,7 +25,7 @@ from d2midi_build.annotate.comparing import Compared, Likeness, compared, likene
 from d2midi_build.annotate.corrections import Correction, Corrections, goes_on, person
 from d2midi_build.annotate.edits import edits
 from d2midi_build.annotate.figures import Figure, Resampling, ratio
-from d2midi_build.annotate.layering import LayerName, notes_of
+from d2midi_build.annotate.layering import Layer, LayerName, Row, notes_of
 from d2midi_build.annotate.sheets import clip_of_sheet
 
 PEOPLES: Final[tuple[LayerName, ...]] = ("heard", "final")
@@ -30,13 +33,52 @@ PEOPLES: Final[tuple[LayerName, ...]] = ("heard", "final")
 
 
 @dataclass(frozen=True)
+class Touched:
+    """How far people agree on notes that at least one of the two changed, added or deleted.
+
+    Attributes
+    ----------
+    n_sheets : int
+        Sheets that both corrected from the same machine's notes: of others nobody can say which note is which.
+    n_touched, n_notes : mapping of str to int
+        By layer, over all pairs: such notes, what each of the two added counted by itself; and these and all others.
+        A note that both deleted counts here, but is in no figure: neither of the two versions has it.
+    layers : mapping of str to Likeness, or None
+        None where nobody touched anything.
+    """
+
+    n_sheets: int
+    n_touched: Mapping[LayerName, int]
+    n_notes: Mapping[LayerName, int]
+    layers: Mapping[LayerName, Likeness] | None
+
+    @property
+    def lacking(self) -> str:
+        """Why nothing can be said; empty if something can."""
+        if self.layers is not None:
+            return ""
+        if not self.n_sheets:
+            return "no two people corrected a sheet from the same machine's notes"
+        return "nobody changed, added or deleted a note"
+
+    def data(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        return {
+            "sheets": self.n_sheets,
+            "notes": {name: {"n": self.n_touched[name], "of": self.n_notes[name]} for name in PEOPLES},
+            "layers": None if self.layers is None else _layers_data(self.layers),
+        }
+
+
+@dataclass(frozen=True)
 class PairAgreement:
-    """Two people; ``layers`` by name, ``first`` is the reference."""
+    """Two people; ``layers`` (all notes) and ``touched`` by layer, ``first`` is the reference."""
 
     first: str
     second: str
     n_sheets: int
     layers: Mapping[LayerName, Likeness]
+    touched: Touched
 
 
 @dataclass(frozen=True)
@@ -82,7 +124,9 @@ class Agreement:
     n_sheets, n_sources : int
         Sheets that two or more people corrected independently, and the videos they are of.
     layers : mapping of str to Likeness
-        Over all pairs; of no use where there is no sheet.
+        Over all pairs and notes; of no use where there is no sheet.
+    touched : Touched
+        Over notes that at least one of two people touched.
     pairs : tuple of PairAgreement
     people : tuple of Work
     dependent : tuple of (str, str, str)
@@ -92,6 +136,7 @@ class Agreement:
     n_sheets: int
     n_sources: int
     layers: Mapping[LayerName, Likeness]
+    touched: Touched
     pairs: tuple[PairAgreement, ...]
     people: tuple[Work, ...]
     dependent: tuple[tuple[str, str, str], ...]
@@ -105,7 +150,8 @@ class Agreement:
                     "first": each.first,
                     "second": each.second,
                     "sheets": each.n_sheets,
-                    "layers": {name: alike.data() for name, alike in each.layers.items()},
+                    "layers": _layers_data(each.layers),
+                    "touched": each.touched.data(),
                 }
                 for each in self.pairs
             ],
@@ -118,8 +164,22 @@ class Agreement:
         return {
             "sheets": self.n_sheets,
             "sources": self.n_sources,
-            "layers": {name: alike.data() for name, alike in self.layers.items()},
+            "layers": _layers_data(self.layers),
+            "touched": self.touched.data(),
         }
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """A sheet as two people left it, by layer: all notes, and those touched with how many there are and of how many.
+
+    Nothing is known of what was touched where they began with different notes of the machine.
+    """
+
+    sheet_id: str
+    notes: Mapping[LayerName, Compared]
+    touched: Mapping[LayerName, Compared] = field(default_factory=dict)
+    counts: Mapping[LayerName, tuple[int, int]] = field(default_factory=dict)
 
 
 def agreement(corrections: Corrections, rng: np.random.Generator) -> Agreement:
@@ -131,7 +191,7 @@ def agreement(corrections: Corrections, rng: np.random.Generator) -> Agreement:
     rng : np.random.Generator
         Draws sources, for intervals.
     """
-    found: dict[tuple[str, str], list[dict[LayerName, Compared]]] = defaultdict(list)
+    found: dict[tuple[str, str], list[_Sheet]] = defaultdict(list)
     dependent, sheet_ids = [], set()
     work: dict[str, list[Correction]] = defaultdict(list)
     for sheet_id in corrections.sheet_ids():
@@ -144,17 +204,24 @@ def agreement(corrections: Corrections, rng: np.random.Generator) -> Agreement:
             if pair[1] in seen[pair[0]] or pair[0] in seen[pair[1]]:
                 dependent.append((sheet_id, one.by, other.by))
                 continue
-            found[pair].append({name: _compared(one, other, name) for name in PEOPLES})
+            found[pair].append(_sheet(one, other))
             sheet_ids.add(sheet_id)
     names = {who: lines[-1].by for who, lines in work.items()}
     every = [each for compared_sheets in found.values() for each in compared_sheets]
     return Agreement(
         len(sheet_ids),
         len({source_of(sheet_id) for sheet_id in sheet_ids}),
-        _likeness(every, rng),
+        _likeness([each.notes for each in every], rng),
+        _touched(every, rng),
         tuple(
-            PairAgreement(names[a], names[b], len(found[a, b]), _likeness(found[a, b], rng))
-            for a, b in sorted(found)
+            PairAgreement(
+                names[a],
+                names[b],
+                len(sheets),
+                _likeness([each.notes for each in sheets], rng),
+                _touched(sheets, rng),
+            )
+            for (a, b), sheets in sorted(found.items())
         ),
         tuple(_work(names[who], work[who], rng) for who in sorted(work)),
         tuple(dependent),
@@ -187,21 +254,67 @@ def _seen(lines: Sequence[Correction]) -> dict[str, set[str]]:
     return found
 
 
-def _compared(one: Correction, other: Correction, layer: LayerName) -> Compared:
+def _sheet(one: Correction, other: Correction) -> _Sheet:
     """Two people's notes of a sheet, as far as it went when the first of them saw it."""
     ends = [each.end_frame for each in (one, other) if each.end_frame is not None]
     end_s = clock.frame_time_s(min(ends)) if len({*ends}) > 1 else np.inf
-    mine, theirs = (
-        notes_of(row for row in each.layered.layer(layer).values() if row.onset_s < end_s)
-        for each in (one, other)
+    source = source_of(one.sheet_id)
+
+    def notes(correction: Correction, name: LayerName) -> Layer:
+        rows = correction.layered.layer(name).items()
+        return {number: row for number, row in rows if row.onset_s < end_s}
+
+    left = {name: (notes(one, name), notes(other, name)) for name in PEOPLES}
+    every = {name: _compared(layers, source) for name, layers in left.items()}
+    if one.machine != other.machine:
+        return _Sheet(one.sheet_id, every)
+    machine = notes(one, "machine")
+    found = {name: _only_touched(layers, machine) for name, layers in left.items()}
+    return _Sheet(
+        one.sheet_id,
+        every,
+        {name: _compared(layers, source) for name, (layers, _) in found.items()},
+        {name: counts for name, (_, counts) in found.items()},
     )
-    return compared(mine, theirs, source_of(one.sheet_id))
+
+
+def _only_touched(layers: tuple[Layer, Layer], machine: Layer) -> tuple[tuple[Layer, Layer], tuple[int, int]]:
+    """Of two layers what was added, and notes that one of them at least has otherwise than the machine, or not at all.
+
+    Also how many notes that are, and of how many. One that both deleted is among them, but in neither layer.
+    """
+    kept = {n for n, row in machine.items() if all(_same(layer.get(n), row) for layer in layers)}
+    one, other = ({n: row for n, row in layer.items() if n not in kept} for layer in layers)
+    n_added = sum(n not in machine for layer in layers for n in layer)
+    return (one, other), (len(machine) - len(kept) + n_added, len(machine) + n_added)
+
+
+def _same(mine: Row | None, row: Row) -> bool:
+    return mine == row or (mine is not None and mine.seen == row.seen)
+
+
+def _compared(layers: tuple[Layer, Layer], source: str) -> Compared:
+    reference, estimated = (notes_of(layer.values()) for layer in layers)
+    return compared(reference, estimated, source)
 
 
 def _likeness(
     found: Sequence[Mapping[LayerName, Compared]], rng: np.random.Generator
 ) -> dict[LayerName, Likeness]:
     return {name: likeness([each[name] for each in found], rng) for name in PEOPLES}
+
+
+def _touched(sheets: Sequence[_Sheet], rng: np.random.Generator) -> Touched:
+    known = [each for each in sheets if each.counts]
+    n_touched, n_notes = (
+        {name: sum(each.counts[name][place] for each in known) for name in PEOPLES} for place in range(2)
+    )
+    layers = _likeness([each.touched for each in known], rng) if any(n_touched.values()) else None
+    return Touched(len({each.sheet_id for each in known}), n_touched, n_notes, layers)
+
+
+def _layers_data(layers: Mapping[LayerName, Likeness]) -> dict[str, Any]:
+    return {name: alike.data() for name, alike in layers.items()}
 
 
 def _work(by: str, lines: Sequence[Correction], rng: np.random.Generator) -> Work:

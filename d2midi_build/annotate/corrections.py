@@ -6,7 +6,7 @@ that a power cut tore is ignored, as in all overlays.
 
 Which of a sheet's corrections counts:
 
-1. The newest of each person; if that withdraws, none of theirs.
+1. The newest of each person, by when they saved it; if that withdraws, none of theirs.
 2. Whoever was shown somebody's correction and changed it goes on from it: the earlier one is done with.
 3. A reviewer's counts, whoever else corrected the sheet; the newest if there are several.
 4. Without one, corrections that agree count (the newest of them). Those that do not are a conflict, and then *none*
@@ -154,7 +154,8 @@ class Corrections:
     def __init__(self, lines: Iterable[Correction] = ()) -> None:
         self.lines = tuple(lines)
         self._of: dict[str, list[Correction]] = {}
-        for line in self.lines:
+        # By time, not by line: what was saved in Label Studio before something else may be read after it.
+        for line in sorted(self.lines, key=lambda line: line.at):
             self._of.setdefault(line.sheet_id, []).append(line)
 
     @classmethod
@@ -184,7 +185,7 @@ class Corrections:
             yield Corrections(self.lines[:n])
 
     def of(self, sheet_id: str) -> tuple[Correction, ...]:
-        """All lines for a sheet, in order."""
+        """All lines for a sheet, by time."""
         return tuple(self._of.get(sheet_id, ()))
 
     def current(self, sheet_id: str) -> list[Correction]:

@@ -8,12 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import PurePath
 from typing import Any, Final, Protocol
-from urllib.parse import quote
-
-LOCAL_MEDIA: Final = "/data/local-files/?d=media"
-"""Address of a workspace's media on a Label Studio that serves its folder ``annotation``."""
 
 _LONGEST: Final = 500
 """Characters of a text that are kept."""
@@ -228,27 +223,6 @@ def stamp(at: datetime) -> str:
 def cell(text: str) -> str:
     """A text for a CSV that people open in a spreadsheet, which must not take it for a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
-
-
-def media_url(name: PurePath, base: str) -> str:
-    """Address of a file that people see.
-
-    Parameters
-    ----------
-    name : PurePath
-        Below the workspace's folder ``annotation/media``.
-    base : str
-        Address of that folder, without a slash at the end; `LOCAL_MEDIA` on a server that `d2midi annotate serve` runs.
-    """
-    return f"{base}/{quote(name.as_posix())}"
-
-
-def stream_of(project_url: str) -> str:
-    """Where people get a project's tasks one by one, without seeing each other's answers.
-
-    The list of tasks shows everybody's answers, and lets everybody change them.
-    """
-    return f"{project_url}data?labeling=1"
 
 
 def _person(completed_by: object, people: Mapping[int, str]) -> str:

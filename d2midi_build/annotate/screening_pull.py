@@ -88,7 +88,7 @@ def keep(workspace: Workspace, settled: Iterable[Settled]) -> Path:
     UsageError
         If it cannot be written.
     """
-    path = workspace.root / "annotation" / CSV_NAME
+    path = workspace.annotation / CSV_NAME
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(exist_ok=True)

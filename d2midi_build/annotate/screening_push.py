@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from d2midi_build import manifests
 from d2midi_build.annotate.excerpt import Excerpt, excerpt_of, render_excerpt
-from d2midi_build.annotate.forms import LOCAL_MEDIA, media_url
 from d2midi_build.annotate.screening import KEY, Asked
+from d2midi_build.annotate.studio.addresses import LOCAL_MEDIA, PEOPLE, media_url
 from d2midi_build.errors import ItemError, UsageError
 from d2midi_build.flow import EntryNode, TakeNode
 from d2midi_build.media.probe import probe
@@ -38,7 +38,7 @@ class Studio(Protocol):
     """What is needed of `studio.client.Studio`."""
 
     def project(
-        self, title: str, config: str, *, description: str = "", storage: Path | None = None
+        self, title: str, config: str, *, description: str = "", storage: Path | None = None, people: int = 1
     ) -> Project: ...
     def tasks(self, project_id: int, *, with_annotations: bool = True) -> Iterable[Task]: ...
     def create(self, project_id: int, tasks: Sequence[NewTask]) -> int: ...
@@ -94,7 +94,7 @@ class Pushed:
 
 def media_of(workspace: Workspace) -> Path:
     """The workspace's folder of media, made if need be."""
-    folder = workspace.root / "annotation" / "media"
+    folder = workspace.media
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -212,6 +212,7 @@ def push(
         resource("annotation/screening.xml").read_text(encoding="utf-8"),
         description="Is a take fit for the dataset?",
         storage=media_of(workspace) if media == LOCAL_MEDIA else None,
+        people=PEOPLE,
     )
     there = {task.key: task for task in studio.tasks(project.id, with_annotations=False) if task.key}
     wanted = {data["task_key"]: data for data in (candidate.data(media) for candidate in found)}

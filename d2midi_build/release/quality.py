@@ -44,7 +44,7 @@ def measured(
     audits = Audits.read(record.path_in(workspace)).within(clip_ids)
     audited = None
     if audits.planted or audits.blind:
-        audited = audit_of(workspace, audits, np.random.default_rng(0)).published()
+        audited = audit_of(workspace, audits, corrections, np.random.default_rng(0)).published()
     own = Corrections(line for line in corrections.lines if clip_of_sheet(line.sheet_id)[0] in clip_ids)
     agreed = agreement(own, np.random.default_rng(0))
     return audited, agreed.published() if agreed.n_sheets else None
@@ -77,6 +77,9 @@ def section(audit: Mapping[str, Any] | None, agreement: Mapping[str, Any] | None
     if agreement is not None:
         columns["annotators, as heard, F1"] = agreement["layers"]["heard"]["scores"]
         columns["annotators, final, F1"] = agreement["layers"]["final"]["scores"]
+        if agreement["touched"]["layers"] is not None:
+            columns["notes touched, as heard, F1"] = agreement["touched"]["layers"]["heard"]["scores"]
+            columns["notes touched, final, F1"] = agreement["touched"]["layers"]["final"]["scores"]
     if not columns:
         return lines
     return [
@@ -95,19 +98,24 @@ def section(audit: Mapping[str, Any] | None, agreement: Mapping[str, Any] | None
 
 
 def _label_error(found: Mapping[str, Any] | None) -> str:
-    if found is None or not found["excerpts"]:
+    if found is None or not found["excerpts"] + found["seen_before"]:
         return "not measured."
     of = f"{found['excerpts']} excerpts of 10 s from {found['sources']} sources"
+    left_out = ""
+    if found["seen_before"]:
+        left_out = (
+            f" {found['seen_before']} more do not count: who wrote them down had corrected there before."
+        )
     if found["measured"] is None:
         needed = found["needed"]
-        return f"not measured: {of}; {needed['excerpts']} from {needed['sources']} are needed."
+        return f"not measured: {of}; {needed['excerpts']} from {needed['sources']} are needed.{left_out}"
     told = found["measured"]
     return (
         f"{of} were written down from scratch. The machine missed {_figure(told['missed_per_minute'], '.1f')} notes a "
         f"minute and invented {_figure(told['invented_per_minute'], '.1f')}; of pitched notes that match, "
         f"{_figure(told['same_instrument'])} have the right instrument; onsets that match are off by "
         f"{_figure(told['onset_median_s'], '.0f', 1000)} ms (median), {_figure(told['onset_p95_s'], '.0f', 1000)} ms "
-        "(95 % of them are nearer)."
+        f"(95 % of them are nearer).{left_out}"
     )
 
 
@@ -124,11 +132,30 @@ def _recall(found: Mapping[str, Any] | None) -> str:
 def _agreement(found: Mapping[str, Any] | None) -> str:
     if found is None or not found["sheets"]:
         return "not measured."
-    heard = found["layers"]["heard"]
     return (
         f"{found['sheets']} such pieces from {found['sources']} sources. Cohen's kappa on instruments of notes that "
-        f"match: {_figure(heard['kappa'], '.2f')} as heard, {_figure(found['layers']['final']['kappa'], '.2f')} final."
+        f"match: {_kappa(found['layers'])}. Both begin with the machine's notes, so notes that neither of them touches "
+        f"agree by themselves. {_touched(found['touched'])}"
     )
+
+
+def _touched(found: Mapping[str, Any]) -> str:
+    if not found["sheets"]:
+        return "No two began with the same notes of the machine, so how far they agree on the others is not known."
+    if found["layers"] is None:
+        return "Nobody touched a note, so how far they agree on the others is not known."
+    heard, final = (
+        f"{found['notes'][name]['n']} of {found['notes'][name]['of']}" for name in ("heard", "final")
+    )
+    return (
+        f"One of the two at least changed, added or deleted {heard} notes as heard, {final} final; on these alone "
+        f"kappa is {_kappa(found['layers'])}."
+    )
+
+
+def _kappa(layers: Mapping[str, Any]) -> str:
+    heard, final = (_figure(layers[name]["kappa"], ".2f") for name in ("heard", "final"))
+    return f"{heard} as heard, {final} final"
 
 
 def _figure(found: Mapping[str, Any], form: str = ".0%", times: float = 1.0) -> str:

@@ -43,7 +43,7 @@ class Kept:
         self.there[key] = replace(before, annotations=made, n_annotations=len(made))
 
     def project(
-        self, title: str, config: str, *, description: str = "", storage: Path | None = None
+        self, title: str, config: str, *, description: str = "", storage: Path | None = None, people: int = 1
     ) -> Project:
         self.title, self.config, self.storage = title, config, storage
         return Project(1, title, "http://studio/projects/1/")

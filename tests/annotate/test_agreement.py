@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from d2midi_build.annotate.agreement import Agreement, agreement
 from d2midi_build.annotate.corrections import Correction, Corrections, append, settlement, withdrawal
@@ -74,6 +76,80 @@ def test_notes_are_compared_as_evaluation_does() -> None:
     assert alike.kappa.value == pytest.approx((2 / 3 - 1 / 3) / (1 - 1 / 3))
     assert alike.same_instrument.value == pytest.approx(2 / 3)
     assert alike.kappa.low is None, "one source"
+
+
+def test_notes_that_nobody_touched_can_be_left_out() -> None:
+    moved = later(NOTES[0], 0.2)
+    found = told(made("ada", {0: moved, -1: row(6.0, 70)}), made("bob", {0: moved, 1: None}))
+    # ada has 0', 1, 2, 3, 4 and one more, bob 0', 2, 3, 4; touched are 0, 1 and the new one.
+    assert found.layers["heard"].scores["notes"].f1.value == pytest.approx(2 * 4 / 10)
+    touched = found.touched
+    assert (touched.n_sheets, touched.n_touched["heard"], touched.n_notes["heard"]) == (1, 3, 6)
+    assert touched.layers is not None and touched.lacking == ""
+    scored = touched.layers["heard"].scores["notes"]
+    assert (scored.precision, scored.recall) == (1, 1 / 3)
+    assert scored.f1.value == pytest.approx(2 * 1 / 4)
+    assert touched.layers["heard"].scores["drums"].f1.value is None, "neither touched the drum"
+    assert found.pairs[0].touched.layers is not None
+    assert found.pairs[0].touched.layers["heard"].scores["notes"].f1.value == scored.f1.value
+    data = json.loads(json.dumps(found.data()))
+    assert data["touched"]["notes"] == {"heard": {"n": 3, "of": 6}, "final": {"n": 3, "of": 6}}
+    assert data["pairs"][0]["touched"]["layers"]["final"]["scores"]["notes"]["f1"]["value"] == 0.5
+
+
+def test_what_is_touched_is_so_in_each_layer_by_itself() -> None:
+    moved = later(NOTES[0], 0.2)
+    found = told(made("ada", {0: moved}, "aligned"), made("bob", {-1: moved, 0: None}, "aligned")).touched
+    assert found.layers is not None
+    assert (found.n_touched, found.n_notes) == ({"heard": 0, "final": 2}, {"heard": 5, "final": 6})
+    assert found.layers["heard"].scores["notes"].f1.value is None
+    assert found.layers["final"].scores["notes"].f1.value == 1, "drawn anew or dragged, it is the same"
+
+
+def test_two_who_touch_nothing_agree_on_nothing_that_they_touched() -> None:
+    found = told(made("ada", {}), made("bob", {}))
+    assert found.layers["final"].scores["notes"].f1.value == 1
+    assert (found.touched.n_sheets, found.touched.layers) == (1, None)
+    assert found.touched.lacking == "nobody changed, added or deleted a note"
+    assert found.published()["touched"]["layers"] is None
+
+
+def test_what_was_touched_is_known_only_of_the_same_notes_of_the_machine() -> None:
+    newer = Layered.untouched(notes_of(NOTES[1:]))
+    first = made("ada", {0: None})
+    found = told(first, made("bob", {0: None}, shown=newer))
+    assert found.n_sheets == 1 and found.touched.n_sheets == 0
+    assert found.touched.lacking == "no two people corrected a sheet from the same machine's notes"
+    both = told(first, made("bob", {0: None}, shown=newer), made("eve", {}))
+    assert (both.touched.n_sheets, both.touched.n_touched["final"]) == (1, 1)
+    assert [each.touched.n_sheets for each in both.pairs] == [0, 1, 0]
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=15)
+def test_untouched_notes_are_what_makes_agreement_high(seed: int) -> None:
+    """Counts add up: whatever neither of two touched matches itself, and the rest is what is touched."""
+    rng = np.random.default_rng(seed)
+    notes = [row(1.0 + k, 40 + k, 0.5) for k in range(20)]  # nothing matches anything but itself
+    shown = Layered.untouched(notes_of(notes))
+
+    def anyhow(by: str) -> Correction:
+        changed: dict[int, Row | None] = {}
+        for k in rng.permutation(20)[: rng.integers(0, 8)].tolist():
+            changed[k] = [None, later(notes[k], 0.2), notes[k]._replace(velocity=99)][int(rng.integers(3))]
+        changed |= {-1 - k: row(0.5 + float(rng.integers(20)), 90) for k in range(rng.integers(0, 3))}
+        return made(by, changed, shown=shown)
+
+    found = told(anyhow("ada"), anyhow("bob"))
+    n_kept = found.touched.n_notes["heard"] - found.touched.n_touched["heard"]
+    whole = found.layers["heard"].scores["notes"]
+    assert whole.f1.value is not None and 0 <= n_kept <= 20
+    if found.touched.layers is None:
+        assert (n_kept, whole.f1.value) == (20, 1)
+        return
+    alone = found.touched.layers["heard"].scores["notes"]
+    if alone.f1.value is not None:
+        assert alone.f1.value <= whole.f1.value + 1e-12
 
 
 def test_layers_are_compared_by_themselves() -> None:

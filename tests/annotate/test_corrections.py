@@ -210,10 +210,17 @@ def test_names_are_the_same_however_they_are_written(tmp_path: Path) -> None:
 
 
 def test_lines_count_until_they_are_withdrawn() -> None:
-    first, second = made("ada", moved(0.5)), made("ada", moved(0.25))
+    first, second = made("ada", moved(0.5)), replace(made("ada", moved(0.25)), at="2027-01-02")
     lines = [first, made("bob", moved(0.1)), withdrawal(first, "2027"), second, replace(first, at="2028")]
     assert Corrections(lines).since_withdrawal(SHEET, "ada") == [second, lines[-1]]
     assert Corrections(lines[:3]).since_withdrawal(SHEET, "ada") == []
+
+
+def test_what_was_saved_last_counts_in_whatever_order_it_was_read() -> None:
+    """An older answer in Label Studio may be pulled after a newer file of a DAW was imported."""
+    older, newer = made("ada", moved(0.5)), replace(made("ada", moved(0.25)), at="2027")
+    for lines in ((older, newer), (newer, older)):
+        assert Corrections(lines).standing(SHEET).applied is newer
 
 
 def test_a_reviewer_settles_it() -> None:

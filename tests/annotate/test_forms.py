@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from d2midi_build.annotate.forms import LOCAL_MEDIA, AnswersError, Form, cell, media_url, newest, stamp
+from d2midi_build.annotate.forms import AnswersError, Form, cell, newest, stamp
+from d2midi_build.annotate.studio.addresses import LOCAL_MEDIA, media_url
 from tests.annotate.filled import PEOPLE, annotation, choice, number, text
 
 

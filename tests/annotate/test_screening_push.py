@@ -36,7 +36,7 @@ def test_videos_are_made_once_and_again_only_for_another_excerpt(workspace: Work
     done: list[tuple[int, int]] = []
     made, failed = render(workspace, both, 2, lambda n, of: done.append((n, of)))
     assert (made, failed, done) == (both, [], [(1, 2), (2, 2)])
-    folder = workspace.root / "annotation" / "media" / "screen"
+    folder = workspace.root / "annotation" / "served" / "media" / "screen"
     first = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert set(first) == {"v_0.mp4", "v_1.mp4"}
     render(workspace, [both[0], candidate(video, 1, 2.0)])
@@ -46,7 +46,7 @@ def test_videos_are_made_once_and_again_only_for_another_excerpt(workspace: Work
 
 def test_what_is_no_video_is_made_anew(workspace: Workspace, video: Path) -> None:
     render(workspace, [candidate(video)])
-    path = workspace.root / "annotation" / "media" / "screen" / "v_0.mp4"
+    path = workspace.root / "annotation" / "served" / "media" / "screen" / "v_0.mp4"
     whole = path.read_bytes()
     path.write_bytes(b"")
     render(workspace, [candidate(video)])
@@ -69,7 +69,10 @@ def test_a_second_push_changes_nothing_and_what_people_worked_on_stays(
     first = push(studio, workspace, both)
     assert (first.new, first.renewed, first.known) == (2, 0, 0)
     assert studio.title == "d2midi screening: w" == title_of(workspace.root)
-    assert studio.storage == workspace.root / "annotation" / "media" and 'name="dancers"' in studio.config
+    assert (
+        studio.storage == workspace.root / "annotation" / "served" / "media"
+        and 'name="dancers"' in studio.config
+    )
     assert studio.there["screen/v_0"].data == {
         "task_key": "screen/v_0",
         "title": "v_0",

@@ -66,9 +66,9 @@ def run(workspace: Workspace) -> Run:
     for command in (agreement, audit, carry):
         app.command()(command)
 
-    def ran(*arguments: str, plain: bool = False) -> Any:
+    def ran(*arguments: str, plain: bool = False, columns: int = 200) -> Any:
         given = [*arguments, "-w", str(workspace.root), *([] if plain else ["--json"])]
-        result = CliRunner().invoke(app, given, env={"COLUMNS": "200"})
+        result = CliRunner().invoke(app, given, env={"COLUMNS": str(columns)})
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == 0, result.output
@@ -109,11 +109,38 @@ def test_agreement_is_told(workspace: Workspace, run: Run) -> None:
     ada_bob = next(each for each in found["pairs"] if (each["first"], each["second"]) == ("ada", "bob"))
     # 60 notes, and five more of bob's, in each of five sheets.
     assert ada_bob["layers"]["heard"]["scores"]["notes"]["f1"]["value"] == pytest.approx(120 / 125)
+    # Touched are only notes that were added: of ada and bob 5 in each sheet; in the first, of ada and eve 1, ada and tim
+    # 6, bob and eve 6, eve and tim 7, two of which are the same one.
+    assert found["touched"]["notes"]["heard"] == {"n": 45, "of": 9 * 60 + 45}
+    assert found["touched"]["layers"]["heard"]["scores"]["notes"]["f1"]["value"] == pytest.approx(2 / 45)
     said = run("agreement", plain=True)
     assert "5 sheets of 5 sources were corrected by two or more people" in said
     assert "96% (96%-96%)" in said
+    assert "Notes that neither of two touches agree by themselves" in said
+    assert "changed, added or deleted (45 of 585 as heard, 45 of 585 final):" in said
     assert "not compared: v0_00000000_s000: bob or tim had seen the other's correction" in said
     assert "60 (60-60)" in said
+
+
+def test_agreement_of_people_who_did_nothing_is_told_for_what_it_is(workspace: Workspace, run: Run) -> None:
+    append(path_in(workspace), [added("ada", 0), added("bob", 0)])
+    said = run("agreement", plain=True)
+    assert "100%" in said
+    assert "How far they agree on the others is not known: nobody changed, added or deleted a note." in said
+
+
+def test_names_are_whole_however_narrow_the_terminal(workspace: Workspace, run: Run) -> None:
+    names = [f"{name}.with.a.long.name@conservatory.example.org" for name in ("ada", "bob", "eve")]
+    append(path_in(workspace), [added(name, k) for k, name in enumerate(names)])
+    outcomes = (Outcome(1, "onset", True, True), Outcome(2, "added", False, False))
+    keep(
+        audits_of(workspace),
+        [PlantedResult("v0_00000000_s000", "all", name, "2026", outcomes) for name in names],
+    )
+    for command in ("agreement", "audit"):
+        for columns in (60, 100):
+            said = run(command, plain=True, columns=columns)
+            assert "…" not in said, (command, columns)
 
 
 def test_audit_says_what_is_not_known(run: Run) -> None:
@@ -127,7 +154,12 @@ def test_audit_is_told(workspace: Workspace, run: Run) -> None:
     outcomes = (Outcome(1, "onset", True, True), Outcome(2, "added", False, False))
     blind = [
         BlindResult(
-            clip.clip_id, at, at + 10, "ada", "2026", tuple(rows(clip.notes.starting_in(at, at + 10)))
+            clip.clip_id,
+            at,
+            at + 10,
+            "ada",
+            "2026-01-01T00:00:00+00:00",
+            tuple(rows(clip.notes.starting_in(at, at + 10))),
         )
         for clip in CLIPS
         for at in (0, 15)
@@ -153,6 +185,10 @@ def test_audit_is_told(workspace: Workspace, run: Run) -> None:
     assert "1 of 2 (1%-99%)" in said and "2 of 3 (9%-99%)" in said
     assert "missed notes a minute: 1.8 (0.0-" in said
     assert "invented notes a minute: 0.0 (0.0-0.0)" in said
+    append(path_in(workspace), [replace(added("ada", 0), at="2025-01-01T00:00:00+00:00")])
+    said = run("audit", plain=True)
+    assert "2 excerpts do not count: who wrote them down had corrected the same seconds before" in said
+    assert "is not known: 8 excerpts from 4 sources; 10 from 5 are needed." in said
 
 
 def test_corrections_are_carried_over_once_and_taken_back(workspace: Workspace, run: Run) -> None:

@@ -49,7 +49,7 @@ def stub(server: Running) -> Stub:
 def workspace(tmp_path: Path) -> Workspace:
     """Two sheets whose videos are there."""
     made = workspace_of(tmp_path / "w", *CLIPS)
-    filmed(made, sheet_tasks(made, candidates(made), Wishes()))
+    filmed(made, sheet_tasks(made, candidates(made), Wishes(), []))
     return made
 
 
@@ -123,8 +123,10 @@ def test_a_person_reads_what_became_of_it_and_where_to_go(run: Run, stub: Stub) 
     assert "1 were there already" in run("pull").stdout
 
 
-def test_work_that_was_left_alone_is_named(run: Run, stub: Stub) -> None:
+def test_work_that_was_left_alone_is_named(run: Run, stub: Stub, workspace: Workspace) -> None:
     run("push")
+    earlier = Wishes(commands="shift all +20ms")
+    filmed(workspace, sheet_tasks(workspace, candidates(workspace), earlier, []))
     submitted(stub, "yt-a_00000000_s000.all", "Corrected")
     said = run("push", "--command", "shift all +20ms").stdout
     assert "left alone, since somebody works on it: yt-a_00000000_s000.all" in said
@@ -149,7 +151,7 @@ def test_what_cannot_be_used_ends_with_a_failure(run: Run, stub: Stub) -> None:
 
 
 def test_a_sheet_that_was_not_sent_ends_with_a_failure(run: Run, workspace: Workspace) -> None:
-    for path in (workspace.root / "annotation" / "media" / "yt-b_00000000_s000").glob("*.mp4"):
+    for path in (workspace.root / "annotation" / "served" / "media" / "yt-b_00000000_s000").glob("*.mp4"):
         path.unlink()
     result = run("push", "--json", "--workers", 1)
     assert result.exit_code == 1
@@ -188,7 +190,7 @@ def test_clips_too_short_for_an_excerpt_give_none(run: Run, stub: Stub) -> None:
         (["--genre", "waltz"], "none has a genre yet"),
         (["--below", "1.5"], "over 0 and at most 1"),
         (["yt-z"], "no clip"),
-        (["--command", "shove all"], "--command cannot be done in yt-"),
+        (["--command", "shove all"], "--command: line 1, column 1"),
         (["--blind", "2", "--plant", "0.05"], "--blind shows nothing of the machine's"),
         (["--blind", "2", "--command", "shift all +1ms"], "--blind shows nothing"),
         (["--blind", "2", "--kinematic-beats"], "--blind shows nothing"),
@@ -228,7 +230,7 @@ def test_a_server_that_is_away_is_waited_for_and_told(
     def impatient(access: credentials.Credentials) -> Studio:
         return Studio.connect(access.url, access.token, patience_s=0.0)
 
-    monkeypatch.setattr(commands, "_connected", impatient)
+    monkeypatch.setattr(commands, "studio_of", impatient)
     server.stop()
     assert "Is Label Studio running" in refused(run("push"), TransientError)
 

@@ -57,7 +57,8 @@ def studio(monkeypatch: pytest.MonkeyPatch) -> Kept:
     """The Label Studio that commands reach."""
     kept = Kept()
     for module in (screen, study):
-        monkeypatch.setattr(module, "studio_of", lambda workspace, url: kept)
+        monkeypatch.setattr(module, "studio_of", lambda access: kept)
+        monkeypatch.setattr(module, "access_of", lambda workspace, url: None)
     return kept
 
 

@@ -78,7 +78,9 @@ def test_the_commands() -> None:
         "screen", "screen list", "screen decide", "screen calibrate",
         "release", "release build", "release verify", "release show", "release remove", "gate", "evaluate",
         "annotate", "annotate export-midi", "annotate import-midi", "annotate status", "annotate settle",
-        "annotate withdraw",
+        "annotate withdraw", "annotate serve", "annotate listen", "annotate login", "annotate logout", "annotate push",
+        "annotate pull", "annotate agreement", "annotate audit", "annotate carry", "annotate screen",
+        "annotate screen push", "annotate screen pull", "annotate study", "annotate study push", "annotate study pull",
     }  # fmt: skip
 
 

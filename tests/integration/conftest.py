@@ -17,6 +17,8 @@ from d2midi_build.synthetic.band import compose, render
 from d2midi_build.synthetic.dancer import choreograph
 from d2midi_build.synthetic.slate import SLATE_S
 from d2midi_build.synthetic.videos import SHAPES, write_video
+from tests.integration.label_studio import label_studio as label_studio
+from tests.integration.label_studio import label_studio_seed as label_studio_seed
 
 _RATE_HZ = 44_100
 _SECONDS = 6.0

@@ -7,16 +7,23 @@ wait for what it is about to do, never to do it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from d2midi_build.annotate.layering import Row
 from d2midi_build.annotate.studio.pages import Layout
+from d2midi_build.annotate.studio.preparing import kept_task
 from d2midi_build.annotate.studio.sent import SentNote, SentTask
+from d2midi_build.workspace import Workspace
 
 Page = Any
 
 SELECTED = "window.Htx.annotationStore.selected"
-_READY = f"window.Htx?.annotationStore?.selected?.names?.get('roll')?.imageIsLoaded && {SELECTED}.regionStore.regions.length"
+_READY = (
+    "window.Htx?.annotationStore?.selected?.names?.get('roll')?.imageIsLoaded"
+    f" && {SELECTED}.regionStore.regions.length"
+)
+_TASK = "window.Htx?.task?.dataObj"
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,21 @@ class Box:
 
 
 class Roll:
-    """The roll of a task that is open in a page of a browser."""
+    """The roll of the task that is open in a page of a browser.
 
-    def __init__(self, page: Page, sent: SentTask) -> None:
+    Parameters
+    ----------
+    page : Page
+    workspace : Path
+        The one that pushed it.
+    """
+
+    def __init__(self, page: Page, workspace: Path) -> None:
+        page.wait_for_function(_TASK)
+        data = page.evaluate(_TASK)
         self.page = page
-        self.sent = sent
-        page.wait_for_function(f"{_READY} >= {len(sent.notes)}")
+        self.sent: SentTask = kept_task(Workspace.open(workspace), data["task_key"], data["version"])
+        page.wait_for_function(f"{_READY} >= {len(self.sent.notes)}")
 
     @property
     def layout(self) -> Layout:
@@ -91,7 +107,9 @@ class Roll:
         note = self.note(number)
         self.turn_to(note.page)
         box = self.place(note.sent, note.page)
-        self.let_go()  # a click at a selected note lets it go
+        if self.page.evaluate(f"{self._region(note.region)}.selected"):
+            return box  # another click would let it go
+        self.let_go()
         self.page.mouse.click(*box.at(0.25))
         self.page.wait_for_function(f"{self._region(note.region)}?.selected")
         return box
@@ -150,6 +168,33 @@ class Roll:
         count = self.count()
         self.drag(box.at(0, 0.1), box.at(1, 0.9))
         self.page.wait_for_function(f"{SELECTED}.regionStore.regions.length === {count + 1}")
+
+    def why(self, reason: str) -> None:
+        """Choose why the selected note was changed."""
+        self.page.locator(".d2m-why").get_by_role("button").click()
+        self.page.get_by_role("option", name=reason).click()
+
+    def answer(self, verdict: str) -> None:
+        """Choose the verdict."""
+        self.page.locator(".d2m-verdict .lsf-choice", has_text=verdict).get_by_role("checkbox").click()
+
+    def saved(self) -> None:
+        """Wait until Label Studio has the draft as it is on the screen."""
+        self.page.wait_for_function(
+            f"""(() => {{
+                const it = {SELECTED};
+                const shown = it.serializeAnnotation({{ fast: true }});
+                return it.draftSaved && !it.isDraftSaving && JSON.stringify(it.versions.draft) === JSON.stringify(shown);
+            }})()"""
+        )
+
+    def submit(self) -> None:
+        """Submit, and wait until that is done."""
+        with self.page.expect_response(
+            lambda answer: "/annotations" in answer.url and answer.request.method == "POST"
+        ) as sent:
+            self.page.get_by_role("button", name="Submit current annotation").click()
+        assert sent.value.ok
 
     def count(self) -> int:
         return int(self.page.evaluate(f"{SELECTED}.regionStore.regions.length"))

@@ -1,7 +1,8 @@
 """What audits found, kept as lines of ``overlays/audits.jsonl``: appended, never made again from anything.
 
 There are two kinds of lines: what became of the errors planted in a task, and an excerpt as somebody wrote it down. Of
-a person's several lines for one task or excerpt the newest counts.
+a person's several lines for one task or excerpt the newest counts. A sheet that was given out with other errors planted
+in it is another task.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from d2midi_build.workspace import Workspace
 class PlantedResult:
     """What became of the errors planted in a part of a sheet ("all", "drums", ...), as one person left it.
 
-    ``at`` is UTC, ISO 8601.
+    ``at`` is UTC, ISO 8601; ``version`` is the task's, which says what was sent. It is empty in older lines.
     """
 
     sheet_id: str
@@ -34,6 +35,7 @@ class PlantedResult:
     by: str
     at: str
     outcomes: tuple[Outcome, ...]
+    version: str = ""
 
     @property
     def clip_id(self) -> str:
@@ -43,7 +45,7 @@ class PlantedResult:
     @property
     def of(self) -> tuple[str, ...]:
         """What there is one newest result of."""
-        return "planted", self.sheet_id, self.part, person(self.by)
+        return "planted", self.sheet_id, self.part, self.version, person(self.by)
 
 
 @dataclass(frozen=True)
@@ -129,26 +131,41 @@ def path_in(workspace: Workspace) -> Path:
 
 
 def append(path: Path, new: Sequence[Result]) -> list[Result]:
-    """Keep results, all or none, but those that say what their author's newest says already; which were kept.
+    """Keep results, all or none, but those that are known; which were kept.
+
+    Known is what is there already of the same person and time, however much came after it, and what says the same as
+    their newest, whenever it was. So answers of several projects that are fetched in turn are kept once.
 
     Raises
     ------
     UsageError
         If the file cannot be read or written.
     """
-    known = Audits.read(path)
-    newest: dict[tuple[str, ...], Result] = {each.of: each for each in known.planted}
-    newest |= {each.of: each for each in known.blind}
+    lines = list(overlays.read(path, _decoded))
+    known = {_saying(line) for line in lines}
+    newest = {line.of: line for line in lines}
     kept: list[Result] = []
     for result in new:
         before = newest.get(result.of)
+        if {_saying(result), _saying(_as_older(result))} & known:
+            continue
         if before is not None and replace(before, at=result.at, by=result.by) == result:
             continue
         kept.append(result)
+        known.add(_saying(result))
         newest[result.of] = result
     if kept:
         overlays.append(path, map(_encoded, kept))
     return kept
+
+
+def _saying(result: Result) -> tuple[Any, ...]:
+    return result.of, result.at, result.outcomes if isinstance(result, PlantedResult) else result.rows
+
+
+def _as_older(result: Result) -> Result:
+    """As it would have been written before lines named versions."""
+    return replace(result, version="") if isinstance(result, PlantedResult) else result
 
 
 def _encoded(result: Result) -> dict[str, Any]:
@@ -165,7 +182,8 @@ def _decoded(data: dict[str, Any]) -> Result:
         if kind == "planted":
             outcomes = tuple(_outcome(each) for each in data["outcomes"])
             clip_of_sheet(data["sheet_id"])
-            return PlantedResult(data["sheet_id"], str(data["part"]), by, at, outcomes)
+            version = str(data.get("version", ""))
+            return PlantedResult(data["sheet_id"], str(data["part"]), by, at, outcomes, version)
         if kind == "blind":
             rows = tuple(decode(data["notes"]).machine.values())
             start_s, end_s = int(data["start_s"]), int(data["end_s"])

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from d2midi_build.annotate.audit.blindness import had_seen
 from d2midi_build.annotate.audit.planting import KINDS, ErrorKind
 from d2midi_build.annotate.audit.record import Audits, BlindResult, PlantedResult
 from d2midi_build.annotate.audit.undoing import Outcome
 from d2midi_build.annotate.clips import lengths, read_clip
 from d2midi_build.annotate.comparing import Compared, Likeness, compared, likeness
-from d2midi_build.annotate.corrections import person
+from d2midi_build.annotate.corrections import Corrections, person
 from d2midi_build.annotate.figures import Figure, FloatArray, Resampling, ratio
 from d2midi_build.music.notes import Notes
 from d2midi_build.screening.calibration import Share
@@ -93,10 +94,21 @@ class Measured:
 
 @dataclass(frozen=True)
 class LabelError:
-    """How wrong the machine's notes are; ``measured`` is None where there are too few excerpts, or sources."""
+    """How wrong the machine's notes are.
+
+    Attributes
+    ----------
+    n_excerpts, n_sources : int
+        Excerpts that count, and the videos they are of.
+    n_seen : int
+        Results that do not count, since whoever wrote them down had corrected these seconds before; see `blindness`.
+    measured : Measured or None
+        None where there are too few excerpts, or sources.
+    """
 
     n_excerpts: int
     n_sources: int
+    n_seen: int
     measured: Measured | None
 
     @property
@@ -114,6 +126,7 @@ class LabelError:
         return {
             "excerpts": self.n_excerpts,
             "sources": self.n_sources,
+            "seen_before": self.n_seen,
             "needed": {"excerpts": LEAST_EXCERPTS, "sources": LEAST_SOURCES},
             "measured": None if self.measured is None else self.measured.data(),
         }
@@ -136,7 +149,9 @@ class Audit:
         return {"recall": self.recall.data(), "label_error": self.label_error.data()}
 
 
-def audit(audits: Audits, machine: Mapping[str, Notes], rng: np.random.Generator) -> Audit:
+def audit(
+    audits: Audits, machine: Mapping[str, Notes], corrections: Corrections, rng: np.random.Generator
+) -> Audit:
     """What audits say.
 
     Parameters
@@ -144,6 +159,8 @@ def audit(audits: Audits, machine: Mapping[str, Notes], rng: np.random.Generator
     audits : Audits
     machine : mapping of str to Notes
         The machine's notes of each clip; excerpts of other clips are left out.
+    corrections : Corrections
+        Excerpts whose authors had corrected them before are left out as well.
     rng : np.random.Generator
         Draws sources, for intervals.
     """
@@ -153,12 +170,14 @@ def audit(audits: Audits, machine: Mapping[str, Notes], rng: np.random.Generator
     return Audit(
         _recall("", audits.planted),
         tuple(_recall(of[-1].by, of) for _, of in sorted(by.items())),
-        label_error(audits.blind, machine, rng),
+        label_error(audits.blind, machine, corrections, rng),
     )
 
 
-def audit_of(workspace: Workspace, audits: Audits, rng: np.random.Generator) -> Audit:
-    """What audits say beside the notes that the machine of a workspace hears now.
+def audit_of(
+    workspace: Workspace, audits: Audits, corrections: Corrections, rng: np.random.Generator
+) -> Audit:
+    """What audits say beside the notes that the machine of a workspace hears now; parameters as of `audit`.
 
     Raises
     ------
@@ -166,18 +185,24 @@ def audit_of(workspace: Workspace, audits: Audits, rng: np.random.Generator) -> 
         If a table cannot be read.
     """
     known = {*lengths(workspace)} & {each.clip_id for each in audits.blind}
-    return audit(audits, {clip_id: read_clip(workspace, clip_id).notes for clip_id in sorted(known)}, rng)
+    machine = {clip_id: read_clip(workspace, clip_id).notes for clip_id in sorted(known)}
+    return audit(audits, machine, corrections, rng)
 
 
 def label_error(
-    results: Iterable[BlindResult], machine: Mapping[str, Notes], rng: np.random.Generator
+    results: Iterable[BlindResult],
+    machine: Mapping[str, Notes],
+    corrections: Corrections,
+    rng: np.random.Generator,
 ) -> LabelError:
     """How wrong the machine's notes are beside what people wrote down; parameters as of `audit`."""
-    known = [each for each in results if each.clip_id in machine]
+    there = [each for each in results if each.clip_id in machine]
+    known = [each for each in there if not had_seen(each, corrections)]
+    n_seen = len(there) - len(known)
     n_sources = len({each.excerpt.source for each in known})
     n_excerpts = len({each.excerpt for each in known})
     if n_excerpts < LEAST_EXCERPTS or n_sources < LEAST_SOURCES:
-        return LabelError(n_excerpts, n_sources, None)
+        return LabelError(n_excerpts, n_sources, n_seen, None)
     found = [
         compared(
             each.notes,
@@ -187,7 +212,7 @@ def label_error(
         for each in known
     ]
     minutes = [(each.end_s - each.start_s) / _MINUTE_S for each in known]
-    return LabelError(n_excerpts, n_sources, _measured(found, minutes, rng))
+    return LabelError(n_excerpts, n_sources, n_seen, _measured(found, minutes, rng))
 
 
 def _measured(found: Sequence[Compared], minutes: Sequence[float], rng: np.random.Generator) -> Measured:

@@ -1,12 +1,41 @@
-"""Addresses of the Listen page: a task's key names it within its project only, so both are in them."""
+"""Addresses that people get: of media, of a project's tasks, of the Listen page."""
 
 from __future__ import annotations
 
+from pathlib import PurePath
+from typing import Final
 from urllib.parse import quote
+
+LOCAL_MEDIA: Final = "/data/local-files/?d=media"
+"""Address of a workspace's media on a Label Studio that serves its folder ``annotation``, as `serve` makes it do."""
+
+PEOPLE: Final = 50
+"""How many may answer a task that is to be answered by many."""
+
+
+def media_url(name: PurePath, base: str) -> str:
+    """Address of a file that people see.
+
+    Parameters
+    ----------
+    name : PurePath
+        Below the workspace's folder ``annotation/served/media``.
+    base : str
+        Address of that folder, without a slash at the end; `LOCAL_MEDIA` on a server that `d2midi annotate serve` runs.
+    """
+    return f"{base}/{quote(name.as_posix())}"
+
+
+def stream_of(project_url: str) -> str:
+    """Where people get a project's tasks one by one, without seeing each other's answers.
+
+    The list of tasks shows everybody's answers, and lets everybody change them.
+    """
+    return f"{project_url}data?labeling=1"
 
 
 def page_of(listen: str, project_id: int, task_key: str) -> str:
-    """Address of a task's Listen page, below that of the page's server."""
+    """Address of a task's Listen page. A task's key names it within its project only, so both are in it."""
     return f"{listen.rstrip('/')}/task/{quote(f'{project_id}.{task_key}')}"
 
 

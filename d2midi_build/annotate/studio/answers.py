@@ -18,7 +18,7 @@ from d2midi_build.annotate.edits import revised
 from d2midi_build.annotate.layering import Layered, Reason, Row
 from d2midi_build.annotate.studio.commands import apply
 from d2midi_build.annotate.studio.parts import parts
-from d2midi_build.annotate.studio.regions import Flag, Left
+from d2midi_build.annotate.studio.regions import Left
 from d2midi_build.annotate.studio.sent import SentTask
 
 TOOL: Final = "label-studio"
@@ -44,11 +44,6 @@ class Answer:
     at: str
     lead_s: float | None = None
 
-    @property
-    def flags(self) -> tuple[Flag, ...]:
-        """What may not have been meant."""
-        return self.left.flags
-
 
 def correction(shown: Layered, answers: Sequence[Answer], *, reviewer: bool = False) -> Correction:
     """The correction that a person's answers to the tasks of one sheet, all of the same notes, make.
@@ -69,7 +64,7 @@ def correction(shown: Layered, answers: Sequence[Answer], *, reviewer: bool = Fa
         where planted errors were not found.
     """
     first, of_part = answers[0], parts(shown.final)
-    if len({(each.by, each.task.sheet_id, each.task.shown) for each in answers}) != 1:
+    if len({(each.by, each.task.sheet_id, each.task.layers) for each in answers}) != 1:
         raise ValueError("answers of several people, sheets or versions make no correction")
     if sorted(each.task.part for each in answers) != sorted(of_part):
         raise ValueError(f"answers to other parts than {', '.join(of_part)} make no correction")
@@ -83,7 +78,9 @@ def correction(shown: Layered, answers: Sequence[Answer], *, reviewer: bool = Fa
         rows |= {names[number]: row for number, row in left.items()}
         usual = {} if each.left.reason == reason else dict.fromkeys(names, each.left.reason)
         reasons |= {names[number]: why for number, why in {**usual, **given}.items()}
-    known = {*rows, *shown.final}
+    sent = {number: row for each in answers for number, row in _as_meant(each.task).items()}
+    base = revised(shown, sent, first.task.reason)  # commands of who sent it have the task's reason
+    known = {*rows, *base.final}
     leads = [each.lead_s for each in answers if each.lead_s is not None]
     return Correction(
         first.task.sheet_id,
@@ -92,7 +89,7 @@ def correction(shown: Layered, answers: Sequence[Answer], *, reviewer: bool = Fa
         reason,
         TOOL,
         first.task.shown,
-        revised(shown, rows, reason, {number: why for number, why in reasons.items() if number in known}),
+        revised(base, rows, reason, {number: why for number, why in reasons.items() if number in known}),
         reviewer=reviewer,
         end_frame=clock.whole_frames(first.task.span_s[1]),
         lead_s=sum(leads) if len(leads) == len(answers) else None,
@@ -104,7 +101,18 @@ def found_errors(answer: Answer) -> PlantedResult | None:
     if not answer.task.planted:
         return None
     outcomes = _undone(answer).outcomes
-    return PlantedResult(answer.task.sheet_id, answer.task.part, answer.by, answer.at, outcomes)
+    task = answer.task
+    return PlantedResult(task.sheet_id, task.part, answer.by, answer.at, outcomes, version=task.version)
+
+
+def _as_meant(task: SentTask) -> dict[int, Row]:
+    """The notes of a task as they were sent, without planted errors."""
+    rows = task.rows
+    for error in task.planted:
+        rows.pop(error.number, None)
+        if error.true is not None:
+            rows[error.number] = error.true
+    return rows
 
 
 def _without_planted(answer: Answer) -> tuple[dict[int, Row], dict[int, Reason]]:

@@ -48,7 +48,7 @@ def blind(excerpt: Excerpt, clip: ClipNotes) -> Prepared:
         version=version,
     )
     nothing = Layered({}, {}, {})
-    return Prepared(task, nothing, Wanted(sheet, Notes.empty()), (), clip, np.empty(0))
+    return Prepared(task, nothing, Wanted(sheet, Notes.empty()), clip, np.empty(0))
 
 
 def excerpt_of(task: SentTask) -> Excerpt:

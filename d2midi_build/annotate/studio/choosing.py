@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,27 +15,34 @@ from d2midi_build.annotate.audit.excerpts import excerpts
 from d2midi_build.annotate.clips import read_clip
 from d2midi_build.annotate.corrections import Corrections, path_in
 from d2midi_build.annotate.studio.blind import blind
-from d2midi_build.annotate.studio.preparing import Prepared, Wishes, prepared
+from d2midi_build.annotate.studio.preparing import Opened, Prepared, Wishes, prepared
 from d2midi_build.annotate.studio.selection import Candidate
+from d2midi_build.errors import UsageError
 from d2midi_build.workspace import Workspace
 
-_CLIPS: int = 8
-"""Clips kept read: sheets of one clip are often apart where doubtful ones come first."""
+_CLIPS: Final = 8
+"""Clips kept open: sheets of one clip are often apart where doubtful ones come first."""
 
 
-def sheet_tasks(workspace: Workspace, chosen: Iterable[Candidate], wishes: Wishes) -> Iterator[Prepared]:
-    """The tasks of sheets, in their order.
+def sheet_tasks(
+    workspace: Workspace, chosen: Iterable[Candidate], wishes: Wishes, failed: list[tuple[str, str]]
+) -> Iterator[Prepared]:
+    """The tasks of sheets, in their order; what cannot be done to a sheet goes to ``failed``, with why.
 
     Raises
     ------
     D2midiError
-        As `read_clip` and `prepared`.
+        As `read_clip`.
     """
     corrections = Corrections.read(path_in(workspace))
-    read = lru_cache(_CLIPS)(lambda clip_id: read_clip(workspace, clip_id))
+    opened = lru_cache(_CLIPS)(lambda clip_id: Opened.of(read_clip(workspace, clip_id), corrections))
     for each in chosen:
+        clip = opened(each.clip_id)
         beats = _kinematic(workspace, each.clip_id) if wishes.kinematic else None
-        yield from prepared(read(each.clip_id), [each.sheet.number], corrections, wishes, beats)
+        try:
+            yield from prepared(clip, each.sheet.number, wishes, beats)
+        except UsageError as error:
+            failed.append((each.sheet.sheet_id, str(error)))
 
 
 def excerpt_tasks(

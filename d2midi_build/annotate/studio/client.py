@@ -23,6 +23,7 @@ from d2midi_build.annotate.studio.importing import (
     NewTask,
     create,
     remove_copies,
+    remove_untouched,
     renew,
     show_predictions,
 )
@@ -141,7 +142,13 @@ class Studio:
         return find_project(self._http, title)
 
     def project(
-        self, title: str, config: str, *, description: str = "", storage: Path | None = None
+        self,
+        title: str,
+        config: str,
+        *,
+        description: str = "",
+        storage: Path | None = None,
+        people: int = 1,
     ) -> Project:
         """The project of a title, made if it is not there.
 
@@ -155,6 +162,9 @@ class Studio:
         storage : Path, optional
             Folder on the server's machine that holds the media: it is connected, without importing its files. Must lie
             below the server's root of local files.
+        people : int, optional
+            How many people are given each task in turn ("Label All Tasks"), which none of them sees the others' answers
+            to. Raised where a project has fewer, never lowered.
 
         Raises
         ------
@@ -167,6 +177,9 @@ class Studio:
         if not isinstance(old, str) or not same(old, config):
             self._replace_config(project, old if isinstance(old, str) else "", config)
         show_predictions(self._http, project.id)
+        given = told.get("maximum_annotations")
+        if people > (given if isinstance(given, int) else 1):
+            self._http.call("PATCH", f"/api/projects/{project.id}/", body={"maximum_annotations": people})
         if storage is not None:
             connect_storage(self._http, project.id, storage)
         return project
@@ -228,6 +241,10 @@ class Studio:
             If somebody has: then nothing is changed.
         """
         renew(self._http, task, NewTask(data, predictions, model_version, score))
+
+    def remove_untouched(self, tasks: Iterable[Task]) -> None:
+        """Delete those of some tasks that are still there and that nobody has worked on."""
+        remove_untouched(self._http, tasks)
 
     def delete(self, task_ids: Iterable[int]) -> None:
         """Delete tasks with all that people left in them; those that are gone are gone."""

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from d2midi_build import clock
 from d2midi_build.annotate.clips import ClipNotes, read_clip
 from d2midi_build.annotate.layering import Row
-from d2midi_build.annotate.layering import rows as rows_of
 from d2midi_build.annotate.listen.app import LOOPBACK, make
 from d2midi_build.annotate.listen.serving import serving
 from d2midi_build.annotate.listen.source import Draft, Heard, NotLoggedIn, UnknownTask
@@ -21,7 +20,7 @@ from d2midi_build.annotate.sheets import Sheet, clip_of_sheet
 from d2midi_build.annotate.studio import drafts
 from d2midi_build.annotate.studio.addresses import task_of
 from d2midi_build.annotate.studio.blind import PART
-from d2midi_build.annotate.studio.preparing import kept_layers, kept_task
+from d2midi_build.annotate.studio.preparing import kept_task
 from d2midi_build.annotate.studio.regions import RegionsError, left
 from d2midi_build.annotate.studio.sent import SentTask
 from d2midi_build.annotate.studio.tasks import Task, read_task
@@ -61,7 +60,7 @@ class Drafts:
             found = drafts.draft_of(self._url, cookie, task.id)
         except drafts.NotLoggedIn as error:
             raise NotLoggedIn(self._login) from error
-        sent = self._kept(task)
+        sent = self._kept(task, found.result)
         self._sent[task_key] = sent
         rows, problems = _read(found.result, sent)
         touched = {note.number for note in sent.notes if note.region in _ids(found.result)}
@@ -80,7 +79,7 @@ class Drafts:
             title=sent.sheet_id,
             video=media / "video.mp4",
             original=media / "original.flac",
-            context=tuple(self._context(sent, clip)),
+            context=sent.context,
             beats_s=tuple(clip.beats_s.tolist()),
             positions=tuple(clip.positions.tolist()),
             note="" if sent.part in ("all", PART) else f"part: {sent.part}",
@@ -103,21 +102,11 @@ class Drafts:
             raise UnknownTask(f"Label Studio has no task {key}; open this page from the task.")
         return min(found, key=lambda task: task.id)
 
-    def _kept(self, task: Task) -> SentTask:
+    def _kept(self, task: Task, result: object) -> SentTask:
         try:
-            return kept_task(self._workspace, task.key, str(task.data.get("version")))
+            return kept_task(self._workspace, task.key, str(task.data.get("version")), result)
         except UsageError as error:
             raise UnknownTask(f"This workspace does not know task {task.key}: {error}") from error
-
-    def _context(self, sent: SentTask, clip: ClipNotes) -> Iterator[Row]:
-        """What sounds beside the task's notes: other parts, and the sheets around; nothing for a blind excerpt."""
-        if sent.part == PART:
-            return
-        own = {note.number for note in sent.notes}
-        yield from rows_of(_sheet(sent, clip).context_in(clip.notes))
-        if sent.part != "all":
-            final = kept_layers(self._workspace, sent).final
-            yield from (row for number, row in final.items() if number not in own)
 
 
 def _browser(url: str, cookie: str) -> Transport:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -174,13 +174,19 @@ def _best(copies: Sequence[Task]) -> Task:
     return min(copies, key=lambda each: (not each.touched, not each.versions, each.id))
 
 
+def remove_untouched(http: Transport, tasks: Iterable[Task]) -> None:
+    """Delete tasks that nobody has worked on until now; see `Studio.remove_untouched`."""
+    for task in tasks:
+        now = None if task.touched else task_now(http, task.id)
+        # SQLite gives numbers of deleted tasks to new ones.
+        if now is not None and now.key == task.key and not now.touched:
+            remove(http, f"/api/tasks/{task.id}/")
+
+
 def _remove_copies(http: Transport, groups: Sequence[list[Task]]) -> None:
     """Of tasks with the same key keep the best and those that people worked on."""
     for copies in groups:
-        for task in copies:
-            now = None if task.touched or task is _best(copies) else task_now(http, task.id)
-            if now is not None and now.key == task.key and not now.touched:
-                remove(http, f"/api/tasks/{task.id}/")
+        remove_untouched(http, [task for task in copies if task is not _best(copies)])
 
 
 def _batches(tasks: Sequence[NewTask]) -> Iterator[list[dict[str, Any]]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from glob import escape as glob_escape
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +17,8 @@ from d2midi_build import clock
 from d2midi_build.annotate.audit.planting import Planted, planted
 from d2midi_build.annotate.clips import ClipNotes
 from d2midi_build.annotate.corrections import Corrections
-from d2midi_build.annotate.layering import Layer, Layered, Reason, Row, decode, encode, rows
-from d2midi_build.annotate.layers import ClipLayers, Sheeted, clip_layers, sheeted
+from d2midi_build.annotate.layering import Layer, Layered, Reason, Row, decode, encode, notes_of, rows
+from d2midi_build.annotate.layers import Sheeted, clip_layers, sheeted
 from d2midi_build.annotate.sheets import Sheet
 from d2midi_build.annotate.studio import drawing, sent
 from d2midi_build.annotate.studio.commands import apply, parse
@@ -28,6 +29,7 @@ from d2midi_build.annotate.studio.rendering import Wanted
 from d2midi_build.annotate.studio.sent import SentTask, sent_notes
 from d2midi_build.digests import sha256_data
 from d2midi_build.errors import UsageError, WorkspaceError
+from d2midi_build.music.notes import Notes
 from d2midi_build.workspace import Workspace
 
 FORMAT: Final = 1
@@ -72,8 +74,6 @@ class Prepared:
         The notes of its sheet that it was made from.
     wanted : Wanted
         What its video shows.
-    context : tuple of Row
-        Notes drawn but not sent.
     clip : ClipNotes
     kinematic_s : np.ndarray, shape (k,), float64
         Beats of the dance to draw.
@@ -82,7 +82,6 @@ class Prepared:
     task: SentTask
     shown: Layered
     wanted: Wanted
-    context: tuple[Row, ...]
     clip: ClipNotes
     kinematic_s: npt.NDArray[np.float64]
 
@@ -99,7 +98,7 @@ class Prepared:
                 self.task.layout,
                 page,
                 notes=self.task.rows.values(),
-                context=self.context,
+                context=self.task.context,
                 unsure=[row for row in self.task.rows.values() if _unsure(row)],
                 beats_s=self.clip.beats_s,
                 positions=self.clip.positions,
@@ -108,22 +107,40 @@ class Prepared:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A clip with what counts in it, read once for all its sheets.
+
+    Attributes
+    ----------
+    clip : ClipNotes
+    sheets : tuple of Sheeted
+        By number.
+    final : Notes
+        The clip's layer ``final``.
+    """
+
+    clip: ClipNotes
+    sheets: tuple[Sheeted, ...]
+    final: Notes
+
+    @classmethod
+    def of(cls, clip: ClipNotes, corrections: Corrections) -> Opened:
+        """Of a clip and the corrections of it."""
+        return cls(clip, tuple(sheeted(clip, corrections)), clip_layers(clip, corrections).layer("final"))
+
+
 def prepared(
-    clip: ClipNotes,
-    numbers: Iterable[int],
-    corrections: Corrections,
-    wishes: Wishes,
-    kinematic_s: npt.NDArray[np.float64] | None = None,
-) -> Iterator[Prepared]:
-    """The tasks of some sheets of a clip.
+    opened: Opened, number: int, wishes: Wishes, kinematic_s: npt.NDArray[np.float64] | None = None
+) -> list[Prepared]:
+    """The tasks of a sheet, one per part.
 
     Parameters
     ----------
-    clip : ClipNotes
-    numbers : iterable of int
-        Of its sheets.
-    corrections : Corrections
-        Those of the clip: people go on from what counts.
+    opened : Opened
+        Its clip: people go on from what counts there.
+    number : int
+        Of the sheet.
     wishes : Wishes
     kinematic_s : np.ndarray, shape (k,), float64, optional
         Beats of the dance in seconds.
@@ -133,32 +150,23 @@ def prepared(
     UsageError
         If commands cannot be done to its notes.
     """
-    wanted, found = set(numbers), sheeted(clip, corrections)
-    layers = clip_layers(clip, corrections)
-    for each in found:
-        if each.sheet.number in wanted:
-            yield from _of_sheet(clip, each, layers, wishes, kinematic_s)
-
-
-def _of_sheet(
-    clip: ClipNotes,
-    of: Sheeted,
-    layers: ClipLayers,
-    wishes: Wishes,
-    kinematic_s: npt.NDArray[np.float64] | None,
-) -> Iterator[Prepared]:
-    final = layers.layer("final")
-    beyond = rows(of.sheet.context_in(final))
+    clip, of = opened.clip, opened.sheets[number]
     beats = np.empty(0) if kinematic_s is None or not wishes.kinematic else kinematic_s
-    footage = Wanted(of.sheet, near(of.sheet, final))
-    following = of.layered.next_number
-    for name, notes in parts(of.layered.final).items():
-        others = [row for number, row in of.layered.final.items() if number not in notes]
-        context = (*beyond, *others)
-        errors = _planted(_commanded(notes, of.sheet, wishes), of.sheet, name, wishes, following)
-        following = max([following, *(number + 1 for number in errors.rows)])
-        task = _task(of, name, errors, context, clip, wishes, beats)
-        yield Prepared(task, of.layered, footage, context, clip, beats)
+    following, errors = of.layered.next_number, dict[str, Planted]()
+    for part, notes in parts(of.layered.final).items():
+        errors[part] = _planted(_commanded(notes, of.sheet, wishes), of.sheet, part, wishes, following)
+        following = max([following, *(number + 1 for number in errors[part].rows)])
+    own = {row.seen for row in of.layered.final.values()}
+    around = [row for row in rows(of.sheet.context_in(opened.final)) if row.seen not in own]
+    # What is seen and heard around a part is what others are sent: the truth would tell planted errors.
+    sounding = [*around, *(row for each in errors.values() for row in each.rows.values())]
+    footage = Wanted(of.sheet, near(of.sheet, notes_of(sounding).sorted()))
+    found = []
+    for part, planted_in in errors.items():
+        others = [row for name, each in errors.items() if name != part for row in each.rows.values()]
+        task = _task(of, part, planted_in, (*around, *others), clip, wishes, beats)
+        found.append(Prepared(task, of.layered, footage, clip, beats))
+    return found
 
 
 def _commanded(notes: Layer, sheet: Sheet, wishes: Wishes) -> dict[int, Row]:
@@ -188,8 +196,7 @@ def _task(
     drawn = layout(of.sheet, errors.rows.values(), context)
     told: list[Any] = [
         FORMAT,
-        of.layered.said,
-        of.layered.transcribed,
+        layers_digest(of.layered),
         part,
         [[number, list(row)] for number, row in sorted(errors.rows.items())],
         [list(row) for row in context],
@@ -211,6 +218,8 @@ def _task(
         machine=of.layered.transcribed,
         version=version,
         planted=errors.errors,
+        layers=layers_digest(of.layered),
+        context=tuple(context),
     )
 
 
@@ -267,15 +276,31 @@ def keep(workspace: Workspace, prepared: Prepared) -> None:
     sent.write(sent.path_in(workspace, f"{task.key}@{task.version}"), task)
 
 
-def kept_task(workspace: Workspace, key: str, version: str) -> SentTask:
+def kept_task(workspace: Workspace, key: str, version: str, result: object = None) -> SentTask:
     """A task as it was sent.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    key, version : str
+        What Label Studio has now.
+    result : object, optional
+        What an annotator left: if its rectangles are of another version that was sent before, that is the task. Whoever
+        had it open while it was brought up to date worked on what they saw.
 
     Raises
     ------
     UsageError
         If this workspace did not send it, or what it kept is damaged.
     """
-    found = sent.read(sent.path_in(workspace, f"{key}@{version}"))
+    path = sent.path_in(workspace, f"{key}@{version}")
+    tags = sent.tags_in(result) - {sent.tag_of(version)}
+    if len(tags) == 1:
+        others = [each.stem.rpartition("@")[2] for each in path.parent.glob(f"{glob_escape(key)}@*.json")]
+        same = [each for each in others if sent.tag_of(each) in tags]
+        version = same[0] if len(same) == 1 else version
+        path = sent.path_in(workspace, f"{key}@{version}")
+    found = sent.read(path)
     if (found.key, found.version) != (key, version):
         raise UsageError(f"what was kept of task {key} is that of {found.key}: restore it from a copy")
     return found
@@ -296,19 +321,18 @@ def kept_layers(workspace: Workspace, task: SentTask) -> Layered:
         raise UsageError(f"{path} cannot be read ({error.strerror}): restore it from a copy") from error
     except ValueError as error:
         raise UsageError(f"{path} is damaged ({error}): restore it from a copy") from error
-    if (found.said, found.transcribed) != (task.shown, task.machine):
+    if layers_digest(found) != task.layers:
         raise UsageError(f"{path} does not hold the notes that {task.key} was made from: restore it")
     return found
 
 
-def media_in(workspace: Workspace) -> Path:
-    """The folder of what tasks show."""
-    return workspace.root / "annotation" / "media"
+def layers_digest(layered: Layered) -> str:
+    """Of the notes of a sheet in all layers, with numbers and reasons: equal notes under other numbers are others."""
+    return sha256_data(encode(layered))[:VERSION_CHARS]
 
 
 def _layers_path(workspace: Workspace, task: SentTask) -> Path:
-    digest = sha256_data([task.shown, task.machine])[:VERSION_CHARS]
-    return workspace.root / "annotation" / "sent" / f"{task.sheet_id}.{digest}.layers.json"
+    return workspace.annotation / "sent" / f"{task.sheet_id}.{task.layers}.layers.json"
 
 
 def _unsure(row: Row) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,32 +20,12 @@ from d2midi_build.annotate.studio.private import Admin, Private
 from d2midi_build.annotate.studio.transport import is_loopback
 from d2midi_build.errors import UsageError
 
-_PASSED_ON: Final = frozenset(
-    [
-        "PATH",
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "LANG",
-        "LANGUAGE",
-        "TZ",
-        "TMPDIR",
-        "LD_LIBRARY_PATH",
-        "XDG_CACHE_HOME",
-        "XDG_DATA_HOME",
-        "XDG_CONFIG_HOME",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "REQUESTS_CA_BUNDLE",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "NO_PROXY",
-    ]
+_PASSED_ON: Final = re.compile(
+    "PATH|HOME|USER|LOGNAME|LANG(UAGE)?|TZ|TMPDIR|LD_LIBRARY_PATH|XDG_(CACHE|DATA|CONFIG)_HOME|(UV|LC)_.*|"
+    "SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|(HTTP|HTTPS|ALL|NO)_PROXY"
 )
 """In capitals or not."""
 
-_PASSED_ON_BEGINNINGS: Final = ("UV_", "LC_")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _STOP_S: Final = 10.0
 _LOOK_S: Final = 0.05
@@ -60,39 +41,31 @@ def environment(
     public_url: str = "",
 ) -> dict[str, str]:
     """What Label Studio is told: offline, private, no sign-up without the link, no other site's scripts."""
-    passed_on = {
-        name: value
-        for name, value in given.items()
-        if name.upper() in _PASSED_ON or name.startswith(_PASSED_ON_BEGINNINGS)
+    told = {name: value for name, value in given.items() if _PASSED_ON.fullmatch(name.upper())}
+    hosts = [*_LOOPBACK] if is_loopback(host) else ["*"]
+    if public_url:
+        parts = urlsplit(public_url)
+        hosts.append(parts.hostname or "")
+        told["LABEL_STUDIO_HOST"] = public_url
+        told["CSRF_TRUSTED_ORIGINS"] = f"{parts.scheme}://{parts.netloc}"
+    return told | {
+        "LABEL_STUDIO_BASE_DATA_DIR": str(private.data),
+        "LABEL_STUDIO_USERNAME": admin.email,
+        "LABEL_STUDIO_PASSWORD": admin.password,
+        "LABEL_STUDIO_USER_TOKEN": admin.token,
+        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(document_root),
+        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+        "LABEL_STUDIO_CORS_ALLOW_ALL_ORIGINS": "false",
+        "LABEL_STUDIO_ALLOWED_HOSTS": ",".join(hosts),
+        "LABEL_STUDIO_DEBUG": "false",
+        "SENTRY_DSN": "",
+        "FRONTEND_SENTRY_DSN": "",
+        "COLLECT_ANALYTICS": "false",
+        "LATEST_VERSION_CHECK": "false",
+        "PYTHONUNBUFFERED": "1",
     }
-    hosts = _LOOPBACK if is_loopback(host) else ("*",)
-    behind = (
-        {"LABEL_STUDIO_HOST": public_url, "CSRF_TRUSTED_ORIGINS": _origin(public_url)} if public_url else {}
-    )
-    return (
-        passed_on
-        | behind
-        | {
-            "LABEL_STUDIO_BASE_DATA_DIR": str(private.data),
-            "LABEL_STUDIO_USERNAME": admin.email,
-            "LABEL_STUDIO_PASSWORD": admin.password,
-            "LABEL_STUDIO_USER_TOKEN": admin.token,
-            "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
-            "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
-            "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(document_root),
-            "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
-            "LABEL_STUDIO_CORS_ALLOW_ALL_ORIGINS": "false",
-            "LABEL_STUDIO_ALLOWED_HOSTS": ",".join(
-                hosts + ((urlsplit(public_url).hostname or "",) if public_url else ())
-            ),
-            "LABEL_STUDIO_DEBUG": "false",
-            "SENTRY_DSN": "",
-            "FRONTEND_SENTRY_DSN": "",
-            "COLLECT_ANALYTICS": "false",
-            "LATEST_VERSION_CHECK": "false",
-            "PYTHONUNBUFFERED": "1",
-        }
-    )
 
 
 def command(host: str, port: int, say: Callable[[str], None]) -> list[str]:
@@ -204,8 +177,3 @@ def _others(leader: int) -> bool:
         if int(group) == leader and state not in "ZX" and name.partition(" ")[0] != str(leader):
             return True
     return False
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"

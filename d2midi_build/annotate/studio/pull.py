@@ -7,14 +7,15 @@ no other. Reading again changes nothing: what a person saved at a certain time i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from d2midi_build.annotate.audit import record
 from d2midi_build.annotate.audit.record import BlindResult, PlantedResult, Result
 from d2midi_build.annotate.corrections import Correction, Corrections, append, path_in, person
+from d2midi_build.annotate.sheets import clip_of_sheet
 from d2midi_build.annotate.studio.answers import TOOL, Answer, correction, found_errors
 from d2midi_build.annotate.studio.blind import PART, excerpt_of
 from d2midi_build.annotate.studio.client import Studio, Task
@@ -24,6 +25,8 @@ from d2midi_build.annotate.studio.regions import left
 from d2midi_build.errors import PermanentError, UsageError
 from d2midi_build.screening.verdicts import Verdict, Verdicts
 from d2midi_build.workspace import Workspace
+
+_DROPPED: Final = "dropped while correcting"
 
 _LONGEST_S: Final = 24 * 3600.0
 """A lead time above a day is a browser that was left open; it says nothing of the work."""
@@ -44,7 +47,7 @@ class Pulled:
     planted, blind : int
         New results of audits.
     dropped : list of Verdict
-        Clips that an annotator says to drop, new ones.
+        Clips that an annotator says to drop, or drops no more; new ones.
     partly : list of (str, str, str)
         Sheets of which a person has submitted some parts only, who, and which are missing: they wait for these, since a
         correction says that somebody stands behind all of a sheet.
@@ -73,21 +76,21 @@ class Pulled:
 def pull(
     workspace: Workspace,
     studio: Studio,
-    title: str,
+    titles: Sequence[str],
     *,
     reviewers: Collection[str] = (),
     keep: bool = True,
     on_done: Callable[[int], None] = lambda n: None,
 ) -> Pulled:
-    """Read the answers of a project and keep what is new.
+    """Read the answers of projects and keep what is new.
 
     Parameters
     ----------
     workspace : Workspace
         The one that pushed.
     studio : Studio
-    title : str
-        Of the project.
+    titles : sequence of str
+        Of projects; those that there are.
     reviewers : collection of str, optional
         E-mail addresses of those whose corrections settle what others dispute.
     keep : bool, optional
@@ -98,21 +101,27 @@ def pull(
     Raises
     ------
     UsageError
-        If there is no such project, or the workspace's own files are damaged.
+        If there is none of the projects, a reviewer is nobody there, or the workspace's own files are damaged.
     D2midiError
         As `Studio`.
     """
-    project = studio.find_project(title)
-    if project is None:
+    projects = [project for title in titles if (project := studio.find_project(title)) is not None]
+    if not projects:
         raise UsageError(
-            f"{studio.url} has no project {title!r}: `d2midi annotate push` makes it; see --project"
+            f"{studio.url} has no project {titles[0]!r}: `d2midi annotate push` makes it; or give another title with "
+            "--project"
         )
     people, found = studio.people(), Pulled()
+    if unknown := [each for each in reviewers if person(each) not in map(person, people.values())]:
+        raise UsageError(
+            f"nobody on {studio.url} is {', '.join(unknown)}; there are {', '.join(people.values())}"
+        )
     answers: list[Answer] = []
-    for task in studio.tasks(project.id):
-        found.n_tasks += 1
-        answers += _answers(workspace, task, people, found)
-        on_done(1)
+    for project in projects:
+        for task in studio.tasks(project.id):
+            found.n_tasks += 1
+            answers += _answers(workspace, task, people, found)
+            on_done(1)
     _correct(workspace, answers, found, {person(each) for each in reviewers}, keep)
     _audit(workspace, answers, found, keep)
     _drop(workspace, answers, found, keep)
@@ -127,20 +136,22 @@ def _answers(workspace: Workspace, task: Task, people: Mapping[int, str], found:
     submitted = [each for each in task.annotations if not each["was_cancelled"]]
     found.n_answered += bool(submitted)
     found.n_drafts += bool(task.n_drafts)
-    newest: dict[str, Answer] = {}
+    newest: dict[int, Answer | None] = {}
     for each in sorted(submitted, key=lambda each: (str(each["updated_at"]), each["id"])):
+        who = each["completed_by"]
         try:
-            answer = _answer(workspace, task, each, people)
+            newest[who] = _answer(workspace, task, each, people)
         except (UsageError, PermanentError, ValueError) as error:
-            who = people.get(each["completed_by"], f"user {each['completed_by']}")
-            found.problems.append((name, f"what {who} submitted is not used: {error}"))
-            continue
-        newest[person(answer.by)] = answer
-    for answer in newest.values():
+            newest[who] = None  # an older one of theirs is not what they mean any more
+            found.problems.append(
+                (name, f"what {people.get(who, f'user {who}')} submitted is not used: {error}")
+            )
+    answers = [answer for answer in newest.values() if answer is not None]
+    for answer in answers:
         found.flags += [(name, flag.message) for flag in answer.left.flags]
         if answer.left.remark:
             found.remarks.append((name, answer.by, answer.left.remark))
-    return list(newest.values())
+    return answers
 
 
 def _answer(
@@ -150,19 +161,27 @@ def _answer(
 
     Raises
     ------
-    UsageError, ValueError
+    UsageError, PermanentError, ValueError
         If it cannot be used; says why.
     """
     by = people.get(annotation["completed_by"], "").strip()
     if not by:
         raise UsageError("whoever did has no account any more, so nobody would stand behind it")
+    changed_by = annotation.get("updated_by")
+    if changed_by is not None and changed_by != annotation["completed_by"]:
+        raise UsageError(
+            f"{people.get(changed_by, f'user {changed_by}')} has changed it since, so it is nobody's: each submits an "
+            "annotation of their own"
+        )
     version = task.data.get("version")
     if not task.key or not isinstance(version, str):
         raise UsageError("the task is none of d2midi's")
-    sent = kept_task(workspace, task.key, version)
+    sent = kept_task(workspace, task.key, version, annotation["result"])
     what = left(annotation["result"], sent)
     if not what.verdict:
         raise UsageError("it has no verdict: Corrected, No change needed or Drop clip")
+    if sent.part == PART and what.verdict != "drop" and not (what.rows or what.remark):
+        raise UsageError("nothing was written down: say in the remark if there is nothing to hear")
     lead = annotation["lead_time"]
     known = lead is not None and 0 <= lead <= _LONGEST_S
     return Answer(sent, what, by, _utc(str(annotation["updated_at"])), float(lead) if known else None)
@@ -171,17 +190,17 @@ def _answer(
 def _correct(
     workspace: Workspace, answers: Iterable[Answer], found: Pulled, reviewers: Collection[str], keep: bool
 ) -> None:
-    by_sheet: dict[tuple[str, str], dict[tuple[str, str], list[Answer]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for answer in answers:
+    by_sheet: dict[tuple[str, str], dict[str, dict[str, Answer]]] = defaultdict(lambda: defaultdict(dict))
+    for answer in sorted(answers, key=lambda answer: answer.at):
         if answer.task.part != PART and answer.left.verdict != "drop":
-            version = answer.task.shown, answer.task.machine
-            by_sheet[answer.task.sheet_id, person(answer.by)][version].append(answer)
+            task = answer.task  # of copies of a task that one person answered, the newest answer counts
+            by_sheet[task.sheet_id, person(answer.by)][task.layers][task.part] = answer
     known, new = Corrections.read(path_in(workspace)), list[Correction]()
     for (sheet_id, _), versions in sorted(by_sheet.items()):
         # Parts of one sheet that were sent at different times show different notes: the newest count.
-        mine = max(versions.values(), key=lambda each: max(answer.at for answer in each))
+        mine = list(
+            max(versions.values(), key=lambda each: max(answer.at for answer in each.values())).values()
+        )
         by = mine[0].by
         try:
             shown = kept_layers(workspace, mine[0].task)
@@ -190,20 +209,29 @@ def _correct(
                 found.partly.append((sheet_id, by, ", ".join(sorted(missing))))
                 continue
             made = correction(shown, mine, reviewer=person(by) in reviewers)
-        except (UsageError, ValueError) as error:
+        except (UsageError, PermanentError, ValueError) as error:
             found.problems.append((sheet_id, f"what {by} submitted is not used: {error}"))
             continue
-        if any(_is(line, made) for line in known.of(sheet_id)):
-            found.repeated += 1
-        else:
+        if _is_new(made, known):
             new.append(made)
+        else:
+            found.repeated += 1
     found.corrections = append(path_in(workspace), new) if keep else new
 
 
-def _is(line: Correction, new: Correction) -> bool:
-    """Whether a correction was read before: the same person's, saved at the same time, for the same role."""
-    same = (line.tool, line.at, line.reviewer, line.said) == (TOOL, new.at, new.reviewer, new.said)
-    return same and person(line.by) == person(new.by)
+def _is_new(made: Correction, known: Corrections) -> bool:
+    """Whether a person says something that their last answer did not, or is a reviewer only now.
+
+    Not when they saved it: Label Studio saves an answer anew when somebody marks it with a star.
+    """
+    mine = [line for line in known.of(made.sheet_id) if person(line.by) == person(made.by)]
+    answers = [line for line in mine if line.tool == TOOL]
+    if not answers:
+        return True
+    last = answers[-1]
+    if (last.shown, last.said, last.reason) == (made.shown, made.said, made.reason):
+        return made.reviewer and not last.reviewer and mine[-1] is last
+    return not any((line.at, line.said) == (made.at, made.said) for line in answers)
 
 
 def _audit(workspace: Workspace, answers: Iterable[Answer], found: Pulled, keep: bool) -> None:
@@ -223,29 +251,51 @@ def _audit(workspace: Workspace, answers: Iterable[Answer], found: Pulled, keep:
     found.blind = len(kept) - found.planted
 
 
-def _drop(workspace: Workspace, answers: Iterable[Answer], found: Pulled, keep: bool) -> None:
-    """Clips to drop become verdicts on their takes, unless somebody has decided about one since."""
+def _drop(workspace: Workspace, answers: Sequence[Answer], found: Pulled, keep: bool) -> None:
+    """Clips to drop become verdicts on their takes, unless somebody has decided about one since or corrects it.
+
+    Whoever answers otherwise afterwards takes their verdict back.
+    """
     verdicts = Verdicts(workspace.verdicts_path)
-    new: dict[str, Verdict] = {}
+    by_clip: dict[str, list[Answer]] = defaultdict(list)
     for answer in sorted(answers, key=lambda answer: answer.at):
-        if answer.left.verdict != "drop":
-            continue
-        clip_id = answer.task.sheet_id.rpartition("_s")[0]
+        if answer.task.part != PART:
+            by_clip[clip_of_sheet(answer.task.sheet_id)[0]].append(answer)
+    for clip_id, of_clip in sorted(by_clip.items()):
         since = verdicts.newest(clip_id)
-        if since is None or datetime.fromisoformat(since.at) < datetime.fromisoformat(answer.at):
-            why = f"dropped while correcting {answer.task.sheet_id}: {answer.left.remark}".rstrip(": ")
-            new[clip_id] = Verdict(clip_id, "reject", why, answer.by, answer.at)
-    found.dropped = list(new.values())
-    if keep and new:
+        drops = [answer for answer in of_clip if answer.left.verdict == "drop"]
+        others = sorted(
+            {each.by for each in of_clip if each.left.verdict != "drop"} - {each.by for each in drops}
+        )
+        if drops and others:
+            who = " and ".join(sorted({each.by for each in drops}))
+            found.problems.append(
+                (
+                    clip_id,
+                    f"{who} would drop it, {' and '.join(others)} corrected it: see `d2midi screen decide`",
+                )
+            )
+        elif drops and (since is None or _time(since.at) < _time(drops[-1].at)):
+            last = drops[-1]
+            why = f"{_DROPPED} {last.task.sheet_id}: {last.left.remark}".rstrip(": ")
+            found.dropped.append(Verdict(clip_id, "reject", why, last.by, last.at))
+        elif not drops and since is not None and since.why.startswith(_DROPPED) and since.verdict == "reject":
+            taken_back = [each for each in of_clip if person(each.by) == person(since.by)]
+            if taken_back and _time(since.at) < _time(taken_back[-1].at):
+                found.dropped.append(replace(since, verdict="withdraw", at=taken_back[-1].at))
+    if keep and found.dropped:
         verdicts.append(found.dropped)
 
 
-def _utc(time: str) -> str:
+def _utc(told: str) -> str:
     """A server's time as times are kept here: ISO 8601, UTC."""
     try:
-        read = datetime.fromisoformat(time)
-    except ValueError as error:
-        raise UsageError(f"its time {time[:40]!r} is none") from error
-    if read.tzinfo is None:
-        raise UsageError(f"its time {time[:40]!r} has no zone")
-    return read.astimezone(UTC).isoformat()
+        return _time(told).isoformat()
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"its time {told[:40]!r} is none") from error
+
+
+def _time(told: str) -> datetime:
+    """UTC where none is said."""
+    read = datetime.fromisoformat(told)
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)

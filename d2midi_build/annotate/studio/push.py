@@ -7,15 +7,17 @@ has worked on stays as it is. Pictures, videos and records of tasks that are not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from itertools import islice
-from pathlib import Path
-from typing import Any, Final
+from itertools import groupby
+from pathlib import Path, PurePath
+from typing import Any, Final, Literal
 
-from d2midi_build.annotate.studio.addresses import page_of
+from d2midi_build.annotate.studio.addresses import LOCAL_MEDIA, media_url, page_of
 from d2midi_build.annotate.studio.client import HumanWork, NewTask, NotFound, Project, Studio
-from d2midi_build.annotate.studio.preparing import Prepared, data_of, keep, media_in
+from d2midi_build.annotate.studio.preparing import Prepared, data_of, keep
 from d2midi_build.annotate.studio.regions import regions
 from d2midi_build.annotate.studio.rendering import Rendered, places, render_all
 from d2midi_build.annotate.studio.tasks import Task
@@ -23,10 +25,9 @@ from d2midi_build.errors import WorkspaceError
 from d2midi_build.resources import resource
 from d2midi_build.workspace import Workspace
 
-CONFIG: Final = "annotation/note_correction.xml"
+Purpose = Literal["notes", "planted", "blind"]
 
-LOCAL_MEDIA: Final = "/data/local-files/?d=media"
-"""Address of the workspace's media on a Label Studio that `serve` started."""
+CONFIG: Final = "annotation/note_correction.xml"
 
 _DESCRIPTION: Final = "Notes of dance videos to correct. How: annotation/GUIDE.md of d2midi."
 
@@ -78,6 +79,16 @@ def config() -> str:
     return resource(CONFIG).read_text(encoding="utf-8")
 
 
+def titles(workspace: Workspace) -> dict[Purpose, str]:
+    """Usual titles of a workspace's projects. Audits have their own: nobody is to meet a sheet twice in one."""
+    name = workspace.root.resolve().name
+    return {
+        "notes": f"d2midi notes: {name}",
+        "planted": f"d2midi notes with planted errors: {name}",
+        "blind": f"d2midi excerpts from scratch: {name}",
+    }
+
+
 def push(
     workspace: Workspace,
     studio: Studio,
@@ -86,6 +97,7 @@ def push(
     where: Places,
     *,
     workers: int,
+    people: int = 1,
     on_done: Callable[[int], None],
 ) -> Pushed:
     """Make or renew the tasks of a project.
@@ -101,6 +113,8 @@ def push(
     where : Places
     workers : int
         Processes that render videos.
+    people : int, optional
+        How many people correct each task, without seeing each other's work.
     on_done : callable
         Is told now and then how many tasks more are done.
 
@@ -109,18 +123,35 @@ def push(
     D2midiError
         As `Studio`, `render_all` and `keep`.
     """
-    storage = media_in(workspace) if where.media == LOCAL_MEDIA else None
+    storage = workspace.media if where.media == LOCAL_MEDIA else None
     if storage is not None:
         storage.mkdir(parents=True, exist_ok=True)
-    project = studio.project(title, config(), description=_DESCRIPTION, storage=storage)
-    found, there, waiting = Pushed(project), _there(studio, project.id), iter(tasks)
-    while batch := list(islice(waiting, _BATCH)):
+    project = studio.project(title, config(), description=_DESCRIPTION, storage=storage, people=people)
+    found, there = Pushed(project), _There.of(studio, project.id)
+    for batch in _batches(tasks):
         wanted = [
             _wanted(each, video, where, project.id)
             for each, video in zip(batch, places(workspace, [each.wanted for each in batch]), strict=True)
         ]
         _send(workspace, studio, found, wanted, there, workers, on_done)
     return found
+
+
+def _batches(tasks: Iterable[Prepared]) -> Iterator[list[Prepared]]:
+    """Tasks together, all of a sheet in the same batch."""
+    batch: list[Prepared] = []
+    for _, of_sheet in groupby(tasks, key=lambda each: _sheet(each.task.key)):
+        batch += of_sheet
+        if len(batch) >= _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _sheet(key: str) -> str:
+    """What a task's key names besides its part."""
+    return key.rpartition(".")[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,23 +180,35 @@ class _Wanted:
 
 
 def _wanted(prepared: Prepared, video: Path, where: Places, project_id: int) -> _Wanted:
-    rolls = [f"{where.media}/{name}" for name in prepared.pictures]
-    shown = f"{where.media}/{prepared.task.sheet_id}/{video.name}"
+    rolls = [media_url(PurePath(name), where.media) for name in prepared.pictures]
+    shown = media_url(PurePath(prepared.task.sheet_id, video.name), where.media)
     listen = where.listen and page_of(where.listen, project_id, prepared.task.key)
     return _Wanted(prepared, video, data_of(prepared, rolls, shown, listen))
 
 
-def _there(studio: Studio, project_id: int) -> dict[str, Task]:
-    """The tasks of a project by key; of copies that people worked on, one of them."""
+@dataclass(frozen=True)
+class _There:
+    """The tasks of a project: one by key, and all by sheet."""
 
-    def listed() -> list[Task]:
-        return [task for task in studio.tasks(project_id, with_annotations=False) if task.key]
+    by_key: Mapping[str, Task]
+    by_sheet: Mapping[str, Sequence[Task]]
 
-    tasks = listed()
-    if len({task.key for task in tasks}) < len(tasks):
-        studio.remove_copies(project_id)
+    @classmethod
+    def of(cls, studio: Studio, project_id: int) -> _There:
+        """Of copies that nobody worked on one is left; of those that people worked on one is found by key."""
+
+        def listed() -> list[Task]:
+            return [task for task in studio.tasks(project_id, with_annotations=False) if task.key]
+
         tasks = listed()
-    return {task.key: task for task in sorted(tasks, key=lambda task: (task.touched, -task.id))}
+        if len({task.key for task in tasks}) < len(tasks):
+            studio.remove_copies(project_id)
+            tasks = listed()
+        by_key = {task.key: task for task in sorted(tasks, key=lambda task: (task.touched, -task.id))}
+        by_sheet: dict[str, list[Task]] = defaultdict(list)
+        for task in tasks:
+            by_sheet[_sheet(task.key)].append(task)
+        return cls(by_key, by_sheet)
 
 
 def _send(
@@ -173,14 +216,18 @@ def _send(
     studio: Studio,
     found: Pushed,
     batch: Sequence[_Wanted],
-    there: Mapping[str, Task],
+    there: _There,
     workers: int,
     on_done: Callable[[int], None],
 ) -> None:
     """Render, keep and send some tasks, in this order: nobody is shown what could not be read back."""
-    todo = [each for each in batch if not _stays(there.get(each.key), each)]
+    versions: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for each in batch:
+        versions[_sheet(each.key)].add((each.key, each.prepared.task.version))
+    stay = {sheet for sheet, new in versions.items() if _stays(there.by_sheet.get(sheet, ()), new)}
+    todo = [each for each in batch if _sheet(each.key) not in stay]
+    found.kept += [each.key for each in batch if _sheet(each.key) in stay]
     if len(todo) < len(batch):
-        found.kept += [each.key for each in batch if _stays(there.get(each.key), each)]
         on_done(len(batch) - len(todo))
     failed = _render(workspace, todo, found, workers)
     new: list[NewTask] = []
@@ -190,7 +237,7 @@ def _send(
             continue
         keep(workspace, each.prepared)
         _draw(workspace, each.prepared)
-        old = there.get(each.key)
+        old = there.by_key.get(each.key)
         if old is None or not _renewed(studio, found, old, each):
             new.append(each.new_task())
         else:
@@ -198,11 +245,15 @@ def _send(
     if new:
         found.made += studio.create(found.project.id, new)
         on_done(len(new))
+    keys = {each.key for each in batch}
+    sent = {_sheet(each.key) for each in todo if each.video not in failed}
+    for sheet in sorted(sent):
+        studio.remove_untouched(task for task in there.by_sheet.get(sheet, ()) if task.key not in keys)
 
 
-def _stays(old: Task | None, new: _Wanted) -> bool:
-    """Whether a task holds somebody's work on another version."""
-    return old is not None and old.touched and old.data.get("version") != new.prepared.task.version
+def _stays(old: Sequence[Task], new: AbstractSet[tuple[str, str]]) -> bool:
+    """Whether a sheet holds somebody's work on other versions or parts: then none of its tasks is changed."""
+    return any(task.touched and (task.key, task.data.get("version")) not in new for task in old)
 
 
 def _renewed(studio: Studio, found: Pushed, old: Task, new: _Wanted) -> bool:
@@ -237,7 +288,7 @@ def _render(workspace: Workspace, todo: Sequence[_Wanted], found: Pushed, worker
 def _draw(workspace: Workspace, prepared: Prepared) -> None:
     """The pictures of a task's pages, those that are not there yet."""
     for page, name in enumerate(prepared.pictures):
-        path = media_in(workspace) / name
+        path = workspace.media / name
         if path.exists():
             continue
         partial = path.with_name(f".{path.name}")

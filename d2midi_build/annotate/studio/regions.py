@@ -61,6 +61,9 @@ _VERDICTS: Final[dict[str, Verdict]] = {
     "Drop clip": "drop",
     "": "",
 }
+_MANY: Final = 5
+"""So many notes may be deleted by hand, whatever share of a sheet that is."""
+
 _HIGH: Final = 1.5
 """Rows high from which on it is not clear which row is meant; notes drawn by hand are .8-.9 (facts/label-studio.md)."""
 
@@ -130,7 +133,7 @@ def regions(sent: SentTask) -> list[dict[str, Any]]:
     """
     found = [
         item
-        for note in sent.notes
+        for note in sorted(sent.notes, key=lambda note: note.region)
         for item in rectangle_items(
             note.region, note.page, note.place, note.sent.instrument, note.sent.velocity, sent.layout
         )
@@ -158,6 +161,8 @@ def left(result: object, sent: SentTask) -> Left:
     problems = Problems()
     read = read_result(result, sent, problems)
     drawn, flags, whys = _notes(read, sent, problems)
+    if not problems.n:
+        _most_are_there(drawn, sent, problems)
     commands: tuple[Command, ...] = ()
     rows = drawn
     try:
@@ -326,6 +331,16 @@ def _velocities(sent: SentTask) -> dict[str, int]:
     for note in sent.notes:
         found[note.sent.instrument].append(note.sent.velocity)
     return {instrument: median_low(velocities) for instrument, velocities in found.items()}
+
+
+def _most_are_there(drawn: Mapping[int, Row], sent: SentTask, problems: Problems) -> None:
+    """A problem if most notes are gone: that is how an annotation looks that was begun with nothing in it."""
+    gone = len([note for note in sent.notes if note.number not in drawn])
+    if gone >= _MANY and gone > len(sent.notes) / 2:
+        problems.add(
+            f"{gone} of {len(sent.notes)} notes are gone. Was it begun as an empty annotation? Begin with the copy of "
+            'what was sent; to delete many notes use commands, as "delete Celesta" or "delete all in 3-8s"'
+        )
 
 
 def _unchanged(rows: Mapping[int, Row], sent: SentTask, problems: Problems) -> None:

@@ -76,7 +76,7 @@ def places(workspace: Workspace, wanted: Sequence[Wanted]) -> list[Path]:
     table = tables.read(workspace.manifests / "clips.parquet", columns).to_pylist()
     clips = {row["clip_id"]: [row[name] for name in columns[1:]] for row in table}
     return [
-        _media(workspace) / each.sheet.sheet_id / f"{_digest(workspace, each, clips)}.mp4" for each in wanted
+        workspace.media / each.sheet.sheet_id / f"{_digest(workspace, each, clips)}.mp4" for each in wanted
     ]
 
 
@@ -143,10 +143,6 @@ def run(job: Job, report: Report, state: dict[str, Any]) -> Outcome:
     return Outcome("done")
 
 
-def _media(workspace: Workspace) -> Path:
-    return workspace.root / "annotation" / "media"
-
-
 def _digest(workspace: Workspace, wanted: Wanted, clips: Mapping[str, list[str]]) -> str:
     sheet = wanted.sheet
     if sheet.clip_id not in clips:
@@ -198,7 +194,7 @@ def _commit(finished: Finished) -> Rendered:
 @contextmanager
 def _private_folder(workspace: Workspace) -> Iterator[Path]:
     """An empty folder for what is in the making; what a killed process left in it goes."""
-    folder = _media(workspace).parent / ".rendering"
+    folder = workspace.annotation / ".rendering"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         try:

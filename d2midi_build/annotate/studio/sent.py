@@ -29,6 +29,8 @@ FORMAT: Final = 1
 MOST_NOTES: Final = 10_000
 """Numbers below this have ids of nine characters, which Label Studio, whose own have ten, never makes."""
 
+_TAG_CHARS: Final = 4
+
 OURS: Final = re.compile(r"n[0-9a-f]{4}[0-9]{4}", re.ASCII)
 """What `region_id` makes."""
 
@@ -90,6 +92,10 @@ class SentTask:
         Names what is shown: other notes, pictures or beats have another one.
     planted : tuple of PlantedError
         Errors in what was sent, to see whether they are found.
+    layers : str
+        Digest of the sheet's notes in all layers, with their numbers and reasons; empty of an excerpt.
+    context : tuple of Row
+        What is only seen and heard: other parts as they were sent, and the sheets around.
     """
 
     key: str
@@ -103,6 +109,8 @@ class SentTask:
     machine: str
     version: str
     planted: tuple[PlantedError, ...] = ()
+    layers: str = ""
+    context: tuple[Row, ...] = ()
 
     @property
     def rows(self) -> dict[int, Row]:
@@ -147,6 +155,8 @@ class SentTask:
             "machine": self.machine,
             "version": self.version,
             "planted": [error.data() for error in self.planted],
+            "layers": self.layers,
+            "context": self.context,
         }
 
     @classmethod
@@ -173,6 +183,8 @@ class SentTask:
                 machine=str(data["machine"]),
                 version=str(data["version"]),
                 planted=tuple(map(PlantedError.from_data, data["planted"])),
+                layers=str(data["layers"]),
+                context=tuple(map(_row, data["context"])),
             )
         except (KeyError, TypeError, IndexError, OverflowError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
@@ -197,27 +209,40 @@ class SentTask:
                 raise ValueError(f"{len(twice)} notes have the {name} of another, {twice[0]} the first")
         if wrong := [n for n in self.notes if not 0 <= n.page < len(self.layout.pages) or n.number < 0]:
             raise ValueError(f"note {wrong[0].number} on page {wrong[0].page} of {len(self.layout.pages)}")
+        notes_of(self.context)
         notes_of(note.sent for note in self.notes)
         notes_of(note.shown for note in self.notes if note.shown is not None)
 
 
-def region_id(number: int, version: str) -> str:
-    """The id of a note's rectangle: nine characters, the same for the same note and version.
+def tag_of(version: str) -> str:
+    """What ids of rectangles hold of a task's version."""
+    return sha256_data(version)[:_TAG_CHARS]
+
+
+def tags_in(result: object) -> set[str]:
+    """Those in the ids of a result's rectangles that were sent with some version."""
+    items = result if isinstance(result, list) else []
+    ids = [str(item.get("id", "")) for item in items if isinstance(item, dict)]
+    return {each[1 : 1 + _TAG_CHARS] for each in ids if OURS.fullmatch(each)}
+
+
+def region_id(place: int, version: str) -> str:
+    """The id of the rectangle at a place among those of its task: nine characters.
 
     It holds something of the version, so that a rectangle that an annotator has left from an earlier version of a task
-    is not taken for another note with the same number.
+    is not taken for another note.
 
     Raises
     ------
     ValueError
-        If there is no such number: 0 to 9,999.
+        If there is no such place: 0 to 9,999.
 
     >>> region_id(12, "mt3/1")[-4:]
     '0012'
     """
-    if not 0 <= number < MOST_NOTES:
-        raise ValueError(f"note {number}: a task has numbers from 0 to {MOST_NOTES - 1}")
-    return f"n{sha256_data(version)[:4]}{number:04d}"
+    if not 0 <= place < MOST_NOTES:
+        raise ValueError(f"note {place}: a task has places from 0 to {MOST_NOTES - 1}")
+    return f"n{tag_of(version)}{place:04d}"
 
 
 def sent_notes(
@@ -241,11 +266,13 @@ def sent_notes(
     ValueError
         If the layout has no lane for a note, or a number cannot be.
     """
+    # Ids go by time, not by number: the number of a note that was planted is the highest.
+    ranks = {number: k for k, (_, number) in enumerate(sorted((row.seen, n) for n, row in sent.items()))}
     found = []
     for number, row in sorted(sent.items()):
         page = layout.page_of(row.onset_s)
-        place = layout.rectangle(row, page)
-        found.append(SentNote(number, region_id(number, version), shown.get(number), row, page, place))
+        region, place = region_id(ranks[number], version), layout.rectangle(row, page)
+        found.append(SentNote(number, region, shown.get(number), row, page, place))
     return tuple(found)
 
 
@@ -261,7 +288,7 @@ def path_in(workspace: Workspace, key: str) -> Path:
         raise UsageError(
             f"task key {key!r} cannot name a file: at most 200 letters, digits and .+@=,-_, not beginning with a mark"
         )
-    return workspace.root / "annotation" / "sent" / f"{key}.json"
+    return workspace.annotation / "sent" / f"{key}.json"
 
 
 def write(path: Path, sent: SentTask) -> None:

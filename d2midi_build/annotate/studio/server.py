@@ -78,7 +78,7 @@ class Served:
 
 def media_folder(workspace: Path) -> Path:
     """Where a workspace's media for annotators lie: below the root of local files, which itself is never shown."""
-    return workspace.resolve() / "annotation" / "media"
+    return Workspace(workspace.resolve()).media
 
 
 def serve(

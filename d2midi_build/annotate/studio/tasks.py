@@ -27,6 +27,7 @@ _LISTED_ANNOTATIONS: Final = (
     "annotations",
     "result",
     "completed_by",
+    "updated_by",
     "created_at",
     "updated_at",
     "lead_time",
@@ -52,8 +53,9 @@ class Task:
     data : dict
     annotations : tuple of dict
         What people submitted or skipped, as it is: ``id`` and ``completed_by`` (user id) are whole numbers,
-        ``updated_at`` is text, ``was_cancelled`` and ``ground_truth`` are true or false, ``lead_time`` is seconds or
-        None; ``result`` may be anything. Empty where only whether there are any was asked for.
+        ``updated_by`` is the user who saved it last, or None; ``updated_at`` is text, ``was_cancelled`` and
+        ``ground_truth`` are true or false, ``lead_time`` is seconds or None; ``result`` may be anything. Empty where
+        only whether there are any was asked for.
     n_annotations, n_drafts : int
         How many there are. Of drafts it is only known whether there is one: 0 or 1.
     versions : tuple of str

@@ -29,7 +29,7 @@ _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 5.0
 _CONNECT_S: Final = 10.0
 _READ_S: Final = 120.0
-"""An import of 8 MB takes under a second on an idle server (tests/integration/test_label_studio.py)."""
+"""An import of 8 MB takes about a second."""
 
 _WORDS_CHARS: Final = 300
 _LOGIN_WORDS: Final = "https://labelstud.io/guide/access_tokens"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from d2midi_build.annotate.clips import lengths
-from d2midi_build.annotate.forms import LOCAL_MEDIA, media_url
+from d2midi_build.annotate.studio.addresses import LOCAL_MEDIA, PEOPLE, media_url
 from d2midi_build.annotate.study import design
 from d2midi_build.annotate.study.design import NOTES, ORIGINAL, Dance, Study
 from d2midi_build.annotate.study.stimuli import folder_of, music_in
@@ -29,7 +29,7 @@ class Studio(Protocol):
     """What is needed of `studio.client.Studio`."""
 
     def project(
-        self, title: str, config: str, *, description: str = "", storage: Path | None = None
+        self, title: str, config: str, *, description: str = "", storage: Path | None = None, people: int = 1
     ) -> Project: ...
     def create(self, project_id: int, tasks: Sequence[NewTask]) -> int: ...
     def tasks(self, project_id: int, *, with_annotations: bool = True) -> Iterable[Task]: ...
@@ -143,7 +143,8 @@ def push(
         title or title_of(study.name),
         resource("annotation/study.xml").read_text(encoding="utf-8"),
         description="How good is this music for this dance? Rate every sample, with sound, in one go if you can.",
-        storage=workspace.root / "annotation" / "media" if media == LOCAL_MEDIA else None,
+        storage=workspace.media if media == LOCAL_MEDIA else None,
+        people=PEOPLE,
     )
     return project.url, studio.create(project.id, [NewTask(data) for data in tasks_of(study, media)])
 

@@ -107,7 +107,7 @@ def make(
 
 def _make(root: Path, study: Study, music: Music, dance: Dance) -> None:
     """The videos of one dance."""
-    workspace, folder = Workspace(root), root / "annotation" / "media" / folder_of(study)
+    workspace, folder = Workspace(root), Workspace(root).media / folder_of(study)
     shown = [stimulus for stimulus in study.stimuli if stimulus.dance == dance.name]
     wanted = [folder / f"{stimulus.token}.mp4" for stimulus in shown]
     if not all(path.exists() for path in wanted):

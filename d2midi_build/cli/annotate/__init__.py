@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from d2midi_build.cli.annotate import agreement, audit, carry, login, midi, serve, state, studio
+from d2midi_build.cli.annotate import (
+    agreement,
+    audit,
+    carry,
+    login,
+    midi,
+    screen,
+    serve,
+    state,
+    studio,
+    study,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +31,8 @@ app.command("pull", rich_help_panel=_STUDIO)(studio.pull)
 app.command("listen", rich_help_panel=_STUDIO)(serve.listen)
 app.command("login", rich_help_panel=_STUDIO)(login.login)
 app.command("logout", rich_help_panel=_STUDIO)(login.logout)
+app.add_typer(screen.app, name="screen", rich_help_panel=_STUDIO)
+app.add_typer(study.app, name="study", rich_help_panel=_STUDIO)
 app.command("export-midi", rich_help_panel=_DAW)(midi.export_midi)
 app.command("import-midi", rich_help_panel=_DAW)(midi.import_midi)
 app.command("status", rich_help_panel=_STATE)(state.status)

@@ -18,7 +18,8 @@ def audit(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = 
     """Show what audits found: how many planted errors people find, and how wrong the machine's notes are.
 
     Errors are planted in sheets that people correct, and taken back where they do not find them. How wrong the
-    machine's notes are comes from excerpts of 10 s that people wrote down without having seen them.
+    machine's notes are comes from excerpts of 10 s that people wrote down without having seen them: those of people who
+    had corrected the same seconds before do not count.
 
     Example: `d2midi annotate audit`
     """
@@ -26,10 +27,13 @@ def audit(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = 
 
     from d2midi_build.annotate.audit.record import Audits, path_in
     from d2midi_build.annotate.audit.report import audit_of
+    from d2midi_build.annotate.corrections import Corrections
+    from d2midi_build.annotate.corrections import path_in as corrections_in
     from d2midi_build.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    found = audit_of(opened, Audits.read(path_in(opened)), np.random.default_rng(0))
+    corrections = Corrections.read(corrections_in(opened))
+    found = audit_of(opened, Audits.read(path_in(opened)), corrections, np.random.default_rng(0))
     if as_json:
         typer.echo(json.dumps(found.data()))
         return
@@ -42,12 +46,12 @@ def audit(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = 
 
 def _print_recall(people: Iterable[Recall]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from d2midi_build.annotate.audit.planting import KINDS
 
     typer.echo("Planted errors that people found, with exact 95 % intervals; by kind, found of planted:")
-    table = Table("", "tasks", "found", "mended", *KINDS)
+    table = Table(Column(overflow="fold"), "tasks", "found", "mended", *KINDS)
     for column in table.columns[1:]:
         column.justify = "right"
     for each in people:
@@ -65,6 +69,11 @@ def _print_recall(people: Iterable[Recall]) -> None:
 
 
 def _print_label_error(found: LabelError) -> None:
+    if found.n_seen:
+        typer.echo(
+            f"{found.n_seen} excerpts do not count: who wrote them down had corrected the same seconds before, so they "
+            "had seen the machine's notes. Give blind excerpts to people, or of clips, that have no corrections yet."
+        )
     if found.measured is None:
         typer.echo(f"How wrong the machine's notes are is not known: {found.lacking}.")
         return
@@ -77,11 +86,11 @@ def _print_label_error(found: LabelError) -> None:
 
 def _print_measured(measured: Measured) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from d2midi_build.annotate.comparing import WORDS
 
-    table = Table("", "right", "of what sounds", "F1")
+    table = Table(Column(overflow="fold"), "right", "of what sounds", "F1")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, scored in measured.likeness.scores.items():

@@ -4,14 +4,46 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from d2midi_build.annotate.studio.client import Studio
+    from d2midi_build.annotate.studio.credentials import Credentials
 
 ByOption = Annotated[
     str,
     typer.Option(
         "--by", help="Who did it; default: your login name.", envvar="D2MIDI_USER", show_default=False
+    ),
+]
+
+
+UrlOption = Annotated[
+    str,
+    typer.Option(
+        "--url",
+        help="Address of Label Studio. Default: $LABEL_STUDIO_URL, else the one that `annotate serve` runs for this "
+        "workspace. Its token is taken from $LABEL_STUDIO_API_KEY, the keyring (`annotate login`), or that server.",
+        show_default=False,
+    ),
+]
+TitleOption = Annotated[
+    str,
+    typer.Option(
+        "--project",
+        help="Title of the project in Label Studio, if the usual one is taken by another workspace.",
+        show_default=False,
+    ),
+]
+MediaOption = Annotated[
+    str,
+    typer.Option(
+        "--media",
+        help="Address under which the server shows WORKSPACE/annotation/served/media. Default: the server that "
+        "`annotate serve` runs shows it.",
+        show_default=False,
     ),
 ]
 
@@ -69,3 +101,18 @@ def need_label_studio() -> None:
             f"working with Label Studio needs the extra `label-studio` ({', '.join(missing)} missing): "
             "`uv sync --extra label-studio`, or `pip install 'd2midi[label-studio]'`"
         )
+
+
+def studio_of(access: Credentials) -> Studio:
+    """The Label Studio that is meant, logged in to."""
+    from d2midi_build.annotate.studio.client import Studio
+
+    return Studio.connect(access.url, access.token, on_wait=lambda words: typer.echo(words, err=True))
+
+
+def access_of(workspace: Path, url: str) -> Credentials:
+    """Where it is, and a token."""
+    from d2midi_build.annotate.studio.credentials import find
+
+    need_label_studio()
+    return find(workspace, url=url)

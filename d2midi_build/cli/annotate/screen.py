@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from d2midi_build.cli.annotate.options import MediaOption, TitleOption, UrlOption, access_of, studio_of
 from d2midi_build.cli.options import (
     DEFAULT_WORKSPACE,
     JsonOption,
@@ -17,41 +17,11 @@ from d2midi_build.cli.options import (
     WorkspaceOption,
 )
 
-if TYPE_CHECKING:
-    from d2midi_build.annotate.studio.client import Studio
-
 app = typer.Typer(
     no_args_is_help=True,
     help="Have people decide in Label Studio about takes that screening leaves to them.",
     rich_markup_mode="markdown",
 )
-
-UrlOption = Annotated[
-    str,
-    typer.Option(
-        "--url",
-        help="Address of Label Studio. Default: $LABEL_STUDIO_URL, else the one that `annotate serve` runs for this "
-        "workspace. Its token is taken from $LABEL_STUDIO_API_KEY, the keyring (`annotate login`), or that server.",
-        show_default=False,
-    ),
-]
-TitleOption = Annotated[
-    str,
-    typer.Option(
-        "--project",
-        help="Title of the project in Label Studio, if the usual one is taken by another workspace.",
-        show_default=False,
-    ),
-]
-MediaOption = Annotated[
-    str,
-    typer.Option(
-        "--media",
-        help="Address under which the server shows WORKSPACE/annotation/media. Default: the server that "
-        "`annotate serve` runs shows it.",
-        show_default=False,
-    ),
-]
 
 
 @app.callback()
@@ -92,7 +62,7 @@ def push(
     Example: `d2midi annotate screen push`, then answer at the address that it prints
     """
     from d2midi_build.annotate import screening_push
-    from d2midi_build.annotate.forms import LOCAL_MEDIA, stream_of
+    from d2midi_build.annotate.studio.addresses import LOCAL_MEDIA, stream_of
     from d2midi_build.cli.progress import counted
     from d2midi_build.cli.running import stoppable
     from d2midi_build.workspace import Workspace
@@ -100,7 +70,7 @@ def push(
     opened = Workspace.open(workspace)
     found = screening_push.chosen(screening_push.candidates(opened, noticed=noticed), names or ())
     cores = workers or len(os.sched_getaffinity(0))
-    with stoppable(), studio_of(workspace, url) as studio:
+    with stoppable(), studio_of(access_of(workspace, url)) as studio:
         with counted("videos", "takes", quiet=quiet or as_json) as said:
             made, failed = screening_push.render(opened, found, cores, said)
         sent = screening_push.push(studio, opened, made, failed, media.rstrip("/") or LOCAL_MEDIA, project)
@@ -160,7 +130,7 @@ def pull(
 
     opened = Workspace.open(workspace)
     takes = screening_push.takes(opened)
-    with stoppable(), studio_of(workspace, url) as studio:
+    with stoppable(), studio_of(access_of(workspace, url)) as studio:
         title = project or screening_push.title_of(workspace)
         there = studio.find_project(title)
         if there is None:
@@ -214,12 +184,3 @@ def pull(
             typer.echo(f"`d2midi build -w {workspace}` goes on with what was accepted.")
     if found.problems:
         raise typer.Exit(1)
-
-
-def studio_of(workspace: Path, url: str) -> Studio:
-    """The Label Studio that is meant, logged in to."""
-    from d2midi_build.annotate.studio.client import Studio
-    from d2midi_build.annotate.studio.credentials import find
-
-    access = find(workspace, url=url)
-    return Studio.connect(access.url, access.token, on_wait=lambda words: typer.echo(words, err=True))

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from d2midi_build.cli.annotate.options import ReasonChoice, in_words, need_label_studio
+from d2midi_build.cli.annotate.options import (
+    MediaOption,
+    ReasonChoice,
+    TitleOption,
+    UrlOption,
+    access_of,
+    in_words,
+    studio_of,
+)
 from d2midi_build.cli.options import (
     DEFAULT_WORKSPACE,
     JsonOption,
@@ -19,26 +27,9 @@ from d2midi_build.cli.options import (
 
 if TYPE_CHECKING:
     from d2midi_build.annotate.corrections import Corrections
-    from d2midi_build.annotate.studio.client import Studio
-    from d2midi_build.annotate.studio.credentials import Credentials
     from d2midi_build.annotate.studio.pull import Pulled
     from d2midi_build.annotate.studio.push import Pushed
     from d2midi_build.workspace import Workspace
-
-UrlOption = Annotated[
-    str,
-    typer.Option(
-        "--url",
-        help="Address of Label Studio. Default: $LABEL_STUDIO_URL, else the one that `annotate serve` runs for this "
-        "workspace. Its token is taken from $LABEL_STUDIO_API_KEY, the keyring (`annotate login`), or that server.",
-        show_default=False,
-    ),
-]
-ProjectOption = Annotated[
-    str,
-    typer.Option("--project", help="Title of the project in Label Studio.", show_default=True),
-]
-PROJECT = "d2midi: notes"
 
 
 def push(
@@ -72,6 +63,9 @@ def push(
             show_default=False,
         ),
     ] = None,
+    uncorrected: Annotated[
+        bool, typer.Option("--uncorrected", help="Leave out sheets in which a correction counts already.")
+    ] = False,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="No more than so many sheets.", show_default=False)
     ] = None,
@@ -117,17 +111,9 @@ def push(
     kinematic: Annotated[
         bool, typer.Option("--kinematic-beats", help="Draw the beats of the dance into the roll, too.")
     ] = False,
-    project: ProjectOption = PROJECT,
+    project: TitleOption = "",
     url: UrlOption = "",
-    media: Annotated[
-        str,
-        typer.Option(
-            "--media",
-            help="Address under which the server shows WORKSPACE/annotation/media, e.g. s3://bucket/media or "
-            "https://host/media. Default: the server that `annotate serve` runs shows it.",
-            show_default=False,
-        ),
-    ] = "",
+    media: MediaOption = "",
     listen: Annotated[
         str,
         typer.Option(
@@ -136,6 +122,15 @@ def push(
             show_default=False,
         ),
     ] = "",
+    people: Annotated[
+        int,
+        typer.Option(
+            "--annotators",
+            min=1,
+            max=50,
+            help="How many people correct each task, who are not shown each other's work: 2 tell how far people agree.",
+        ),
+    ] = 1,
     workers: WorkersOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     quiet: QuietOption = False,
@@ -147,25 +142,29 @@ def push(
 
     Example: `d2midi annotate push --below 0.6 --limit 50`
     """
+    from d2midi_build.annotate.studio.addresses import LOCAL_MEDIA
     from d2midi_build.annotate.studio.choosing import excerpt_tasks, sheet_tasks
-    from d2midi_build.annotate.studio.credentials import find
+    from d2midi_build.annotate.studio.commands import parse
     from d2midi_build.annotate.studio.preparing import Wishes
-    from d2midi_build.annotate.studio.push import LOCAL_MEDIA, Places, push
+    from d2midi_build.annotate.studio.push import Places, push, titles
     from d2midi_build.annotate.studio.selection import candidates, select
     from d2midi_build.cli.progress import counted
     from d2midi_build.errors import UsageError
     from d2midi_build.report.clips import find_clip
     from d2midi_build.workspace import Workspace
 
-    need_label_studio()
     opened = Workspace.open(workspace)
+    try:
+        parse("\n".join(commands or ()))
+    except ValueError as error:
+        raise UsageError(f"--command: {error}") from error
     wishes = Wishes(reason.value, "\n".join(commands or ()), plant, seed, kinematic)
     if blind and (plant or commands or kinematic):
         raise UsageError(
             "--blind shows nothing of the machine's, so --plant, --command and --kinematic-beats do not go with it"
         )
     chosen = select(
-        candidates(opened),
+        [each for each in candidates(opened) if not (uncorrected and each.corrected)],
         split=split,
         genre=genre,
         below=below,
@@ -174,10 +173,14 @@ def push(
         limit=limit,
         clips=[find_clip(workspace, name) for name in clips or ()],
     )
-    tasks = excerpt_tasks(opened, chosen, blind, seed) if blind else sheet_tasks(opened, chosen, wishes)
-    access = find(workspace, url=url)
+    failed: list[tuple[str, str]] = []
+    tasks = (
+        excerpt_tasks(opened, chosen, blind, seed) if blind else sheet_tasks(opened, chosen, wishes, failed)
+    )
+    usual = titles(opened)["blind" if blind else "planted" if plant else "notes"]
+    access = access_of(workspace, url)
     where = Places(media.rstrip("/") or LOCAL_MEDIA, listen or access.listen_url)
-    with _connected(access) as studio, counted("push", "sheets", quiet=quiet or as_json) as say:
+    with studio_of(access) as studio, counted("push", "sheets", quiet=quiet or as_json) as say:
         done = 0
 
         def on_done(count: int) -> None:
@@ -188,12 +191,14 @@ def push(
         found = push(
             opened,
             studio,
-            project,
+            project or usual,
             tasks,
             where,
             workers=workers or len(os.sched_getaffinity(0)),
+            people=people,
             on_done=on_done,
         )
+    found.failed += failed
     if as_json:
         typer.echo(json.dumps(_pushed(found)))
     else:
@@ -214,7 +219,7 @@ def pull(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be kept, keep nothing.")
     ] = False,
-    project: ProjectOption = PROJECT,
+    project: TitleOption = "",
     url: UrlOption = "",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     quiet: QuietOption = False,
@@ -228,14 +233,14 @@ def pull(
     Example: `d2midi annotate pull --reviewer rita@example.org`
     """
     from d2midi_build.annotate.corrections import Corrections, path_in
-    from d2midi_build.annotate.studio.credentials import find
     from d2midi_build.annotate.studio.pull import pull
+    from d2midi_build.annotate.studio.push import titles
     from d2midi_build.cli.progress import counted
     from d2midi_build.workspace import Workspace
 
     opened = Workspace.open(workspace)
     with (
-        _connected(find(workspace, url=url)) as studio,
+        studio_of(access_of(workspace, url)) as studio,
         counted("pull", "tasks", quiet=quiet or as_json) as say,
     ):
         done = 0
@@ -245,7 +250,14 @@ def pull(
             done += count
             say(done, 0)
 
-        found = pull(opened, studio, project, reviewers=reviewers or (), keep=not dry_run, on_done=on_done)
+        found = pull(
+            opened,
+            studio,
+            [project] if project else list(titles(opened).values()),
+            reviewers=reviewers or (),
+            keep=not dry_run,
+            on_done=on_done,
+        )
     lines = Corrections.read(path_in(opened)).lines
     after = Corrections([*lines, *found.corrections]) if dry_run else Corrections(lines)
     told = _pulled(opened, found, after)
@@ -269,12 +281,14 @@ def _pushed(found: Pushed) -> dict[str, Any]:
 
 
 def _tell_pushed(found: Pushed) -> None:
+    from d2midi_build.annotate.studio.addresses import stream_of
+
     for sheet, message in found.failed:
         typer.echo(f"not sent: {sheet}: {message}")
     for key in found.kept:
         typer.echo(f"left alone, since somebody works on it: {key} (its notes have changed here since)")
     typer.echo(f"{found.made} tasks made, {found.renewed} renewed, {found.same} as they were")
-    typer.echo(f"Annotate at {found.project.url}")
+    typer.echo(f"Annotate at {stream_of(found.project.url)} (the list of tasks shows what others answered)")
 
 
 def _pulled(workspace: Workspace, found: Pulled, after: Corrections) -> dict[str, Any]:
@@ -344,9 +358,3 @@ def _tell_pulled(told: dict[str, Any], *, dry_run: bool) -> None:
         + (f"{told['kept']} corrections would be kept" if dry_run else f"{told['kept']} corrections kept")
         + (f", {told['repeated']} were there already" if told["repeated"] else "")
     )
-
-
-def _connected(access: Credentials) -> Studio:
-    from d2midi_build.annotate.studio.client import Studio
-
-    return Studio.connect(access.url, access.token, on_wait=lambda words: typer.echo(words, err=True))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from d2midi_build.cli.annotate.screen import MediaOption, TitleOption, UrlOption, studio_of
+from d2midi_build.cli.annotate.options import MediaOption, TitleOption, UrlOption, access_of, studio_of
 from d2midi_build.cli.options import (
     DEFAULT_WORKSPACE,
     JsonOption,
@@ -89,7 +89,7 @@ def push(
 
     Example: `d2midi annotate study push trial --method ours=out/ours --method cmt=out/cmt --method truth=@notes`
     """
-    from d2midi_build.annotate.forms import LOCAL_MEDIA, stream_of
+    from d2midi_build.annotate.studio.addresses import LOCAL_MEDIA, stream_of
     from d2midi_build.annotate.study import sending, stimuli
     from d2midi_build.cli.progress import counted
     from d2midi_build.cli.running import stoppable
@@ -101,7 +101,7 @@ def push(
     opened = Workspace.open(workspace)
     only = _only(clips, release, split)
     asked = sending.Asked(name, _methods(methods), only, most, seconds, seed)
-    with stoppable(), studio_of(workspace, url) as studio:
+    with stoppable(), studio_of(access_of(workspace, url)) as studio:
         made = sending.designed(opened, asked)
         with counted("videos", "dances", quiet=quiet or as_json) as said:
             stimuli.make(opened, made.study, made.music, workers or len(os.sched_getaffinity(0)), said)
@@ -153,7 +153,7 @@ def pull(
     known = design.read(opened, name)
     if known is None:
         raise UsageError(f"{workspace} has no study {name!r}: `d2midi annotate study push` makes one")
-    with stoppable(), studio_of(workspace, url) as studio:
+    with stoppable(), studio_of(access_of(workspace, url)) as studio:
         there = studio.find_project(project or sending.title_of(name))
         if there is None:
             raise UsageError(f"{studio.url} has no project of the study {name!r}: push it again")

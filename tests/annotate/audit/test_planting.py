@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from d2midi_build.annotate.audit.planting import KINDS, Planted, PlantedError, p
 from d2midi_build.annotate.audit.undoing import undone
 from d2midi_build.annotate.edits import revised
 from d2midi_build.annotate.layering import Layered, Row, notes_of
-from tests.annotate.making import band, labelled, later, row
+from tests.annotate.making import RATE, band, labelled, later, row
 
 SHEET = Layered.untouched(band(30, 8))
 ROWS = dict(SHEET.final)
@@ -141,8 +142,10 @@ def test_errors_go_through_json_unchanged() -> None:
 
 TRUE = row(2.0, 60)
 ONSET = of(7, "onset", TRUE, later(TRUE, 0.15))
+EARLY = of(7, "onset", TRUE, later(TRUE, -0.15))
 PITCH = of(7, "pitch", TRUE, TRUE._replace(pitch=61))
 LABEL = of(7, "instrument", TRUE, labelled(TRUE, "Piccolo"))
+KICK = row(2.0, 36, 0.1, "Drum")
 GONE = of(7, "deleted", TRUE, None)
 MANY = of(90, "added", None, TRUE)
 
@@ -152,7 +155,10 @@ MANY = of(90, "added", None, TRUE)
     [
         # What is wrong was not touched, but something else was: that stays, the error goes.
         (ONSET, later(TRUE, 0.15)._replace(velocity=99), (False, False), TRUE._replace(velocity=99)),
-        (ONSET, later(TRUE, 0.15, 0.3), (False, False), later(TRUE, 0.0, 0.3)),
+        # An end that they dragged is where they hear it, unless the note would begin after that.
+        (ONSET, later(TRUE, 0.15, 0.3), (False, False), later(TRUE, 0.0, 0.45)),
+        (ONSET, later(TRUE, 0.15, -0.15), (False, False), TRUE),
+        (EARLY, later(TRUE, -0.15, -0.4), (False, False), later(TRUE, 0.0, -0.4)),
         (ONSET, later(TRUE, 0.155), (False, False), TRUE),
         (PITCH, later(TRUE._replace(pitch=61), 0.5), (False, False), later(TRUE, 0.5)),
         (LABEL, labelled(TRUE, "Piccolo")._replace(pitch=62), (False, False), TRUE._replace(pitch=62)),
@@ -188,10 +194,58 @@ def test_who_deletes_a_wrong_note_has_found_it_and_mended_it_if_they_put_in_the_
         }
 
 
-def test_a_note_that_was_taken_out_comes_back_unless_people_put_it_in() -> None:
-    found = undone(GONE, {50: row(9.0, 70), -1: TRUE._replace(pitch=61)})
-    assert [(each.found, each.mended) for each in found.outcomes] == [(False, False)]
-    assert found.rows == {50: row(9.0, 70), -1: TRUE._replace(pitch=61), 7: TRUE}
+@pytest.mark.parametrize(
+    ("true", "mine", "stands"),
+    [
+        (TRUE, later(TRUE, 0.06), True),
+        (TRUE, later(TRUE, -0.2), True),
+        (TRUE, later(TRUE, 0.21), False),
+        (TRUE, labelled(TRUE, "Piccolo")._replace(pitch=72), True),
+        (TRUE, TRUE._replace(pitch=61), False),
+        (TRUE, row(2.0, 60, instrument="Drum"), False),
+        (KICK, later(KICK, 0.19), True),
+        (KICK, later(KICK, 0.04)._replace(pitch=42), True),
+        (KICK, later(KICK, 0.06)._replace(pitch=42), False),
+        (KICK, later(KICK, 0.06)._replace(pitch=48), False),
+        (KICK, row(2.0, 36), False),
+    ],
+)  # fmt: skip
+def test_a_note_that_was_taken_out_comes_back_unless_people_put_one_in_its_place(
+    true: Row, mine: Row, stands: bool
+) -> None:
+    found = undone(of(7, "deleted", true, None), {50: row(9.0, 70), -1: mine})
+    assert [(each.found, each.mended) for each in found.outcomes] == [(stands, False)]
+    assert found.rows == {50: row(9.0, 70), -1: mine} | ({} if stands else {7: true})
+    # It goes for the reason for which theirs came.
+    assert found.reasons({-1: "pleasant"}) == {-1: "pleasant"} | ({7: "pleasant"} if stands else {})
+
+
+def test_a_note_of_the_sheet_that_is_put_where_one_was_taken_out_is_not_doubled() -> None:
+    sent = Planted({50: row(9.0, 70), 51: row(3.0, 60)}, GONE.errors)
+    found = undone(sent, {50: row(9.0, 70), 51: later(TRUE, 0.02)})
+    assert [(each.found, each.mended) for each in found.outcomes] == [(True, True)]
+    assert found.rows == {50: row(9.0, 70), 51: later(TRUE, 0.02)}
+    assert found.reasons({51: "aligned"}) == {51: "aligned", 7: "aligned"}
+    # One that lay there before is another note, though, and a velocity puts no note anywhere.
+    sent = Planted({51: later(TRUE, 0.02)}, GONE.errors)
+    louder = later(TRUE, 0.02)._replace(velocity=99)
+    assert undone(sent, {51: louder}).rows == {51: louder, 7: TRUE}
+
+
+def test_what_was_made_of_a_note_too_many_may_be_the_one_that_was_missing() -> None:
+    sent = Planted({90: row(2.1, 64)}, (*GONE.errors, PlantedError(90, "added", None, row(2.1, 64))))
+    found = undone(sent, {90: later(TRUE, 0.03)})
+    assert [(each.found, each.mended) for each in found.outcomes] == [(True, True), (True, False)]
+    assert found.rows == {7: later(TRUE, 0.03)}
+    assert found.reasons({90: "aligned"}) == {7: "aligned"}
+
+
+def test_who_puts_the_right_note_beside_a_wrong_one_that_stays_does_not_get_it_twice() -> None:
+    for sent in (ONSET, PITCH, LABEL):
+        found = undone(sent, {**sent.rows, -1: later(TRUE, 0.03)})
+        assert [(each.found, each.mended) for each in found.outcomes] == [(False, False)]
+        assert found.rows == {50: row(9.0, 70), 7: later(TRUE, 0.03)}
+        assert found.reasons({7: "heard", -1: "aligned"}) == {7: "aligned"}
 
 
 def test_a_note_too_many_goes_unless_people_made_another_of_it() -> None:
@@ -213,6 +267,79 @@ def test_two_notes_that_were_taken_out_are_not_both_found_by_one() -> None:
     found = undone(sent, {-1: TRUE})
     assert found.found == {7: True, 8: False}
     assert found.rows == {7: TRUE, 8: other}
+
+
+@given(seeds)
+@settings(deadline=None, max_examples=40)
+def test_no_note_is_there_twice_because_an_error_in_it_was_taken_back(seed: int) -> None:
+    """People here put in what is missing, or beside what is wrong, more or less right, or make it of other notes."""
+    rng = np.random.default_rng(seed)
+    sent = planted(ROWS, 0.2, rng)
+    left = dict(sent.rows)
+    free = sorted({*ROWS} - {error.number for error in sent.errors})
+    for k, error in enumerate(sent.errors):
+        if error.true is None:
+            continue
+        near = later(error.true, float(rng.uniform(-0.3, 0.3)) * rng.choice([0.1, 1]))
+        draw = rng.random()
+        if draw < 0.2:
+            left.pop(error.number, None)
+        elif draw < 0.5:
+            left[-1 - k] = near
+        elif draw < 0.6:
+            left[-1 - k] = near._replace(velocity=1, pitch=error.true.pitch % 12 + 48)
+        elif draw < 0.8:
+            left[free[int(rng.integers(len(free)))]] = near
+    found = undone(sent, left)
+    for error in sent.errors:
+        if error.true is not None:
+            # What people put there is one of those that are truly there, so the two are never added up.
+            true, mine = _passing(ROWS, error.true), _passing(left, error.true)
+            assert _passing(found.rows, error.true) <= max(true, true + mine - 1)
+    stands = {number for number in found.replaced.values() if number < 0}
+    for number, by in found.replaced.items():
+        assert number not in found.rows
+        assert abs(found.rows[by].onset_s - ROWS[number].onset_s) <= 0.2001
+    for error in sent.errors:
+        if error.kind == "deleted" and error.number in found.rows and not found.found[error.number]:
+            assert error.true is not None
+            rest = {n: mine for n, mine in found.rows.items() if n < 0 and n not in stands}
+            assert not any(
+                not mine.is_drum
+                and mine.is_drum == error.true.is_drum
+                and (mine.pitch - error.true.pitch) % 12 == 0
+                and abs(mine.onset_s - error.true.onset_s) < 0.1999
+                for mine in rest.values()
+            )
+
+
+def _passing(rows: Mapping[int, Row], true: Row) -> int:
+    """How many notes pass for one: of its pitch and instrument, and within 50 ms."""
+    return sum(
+        (mine.pitch, mine.instrument) == (true.pitch, true.instrument)
+        and abs(mine.span[0] - true.span[0]) <= 0.05 * RATE
+        for mine in rows.values()
+    )
+
+
+@given(
+    st.integers(-1500, 1500),
+    st.integers(-6000, 6000),
+    st.sampled_from([-0.2, -0.1, 0.1, 0.2]),
+)
+def test_an_end_is_where_the_machine_or_people_have_it_and_nowhere_else(
+    by: int, longer: int, moved_s: float
+) -> None:
+    """Samples by which people drag the end of a note whose onset is wrong, unless they drag less than can be seen."""
+    wrong = later(TRUE, moved_s)
+    sent = of(7, "onset", TRUE, wrong)
+    dragged = wrong._replace(offset_s=max(wrong.onset_s, wrong.offset_s + (by + longer) / RATE))
+    [_, found] = sorted(undone(sent, {**sent.rows, 7: dragged}).rows.values(), reverse=True)
+    assert found.onset_s == TRUE.onset_s
+    ends = {TRUE.offset_s, dragged.offset_s}
+    if dragged.offset_s <= TRUE.onset_s:  # then only how long it is can have been meant
+        ends.add(TRUE.onset_s + dragged.offset_s - dragged.onset_s)
+    assert any(found.offset_s == pytest.approx(end, abs=0.6 / RATE) for end in ends)
 
 
 @given(seeds)
@@ -238,7 +365,10 @@ def test_whatever_people_do_the_correction_holds_no_error_that_they_did_not_find
             continue
         if error.true is None:
             assert error.sent is not None
-            assert not any(_alike(error.sent, each) for each in made.final.values())
+            assert error.sent.seen not in {each.seen for each in made.final.values()}
+            continue
+        if error.number in found.replaced:  # another note was moved to where it is
+            assert error.number not in made.final
             continue
         mine, true = made.final[error.number], error.true
         right = {

@@ -46,6 +46,31 @@ def test_saying_it_again_adds_nothing_and_the_newest_of_a_person_counts(tmp_path
     assert Audits.read(path) == Audits((better, rest), (fewer, other))
 
 
+def test_results_of_two_projects_that_are_fetched_in_turn_are_kept_once(tmp_path: Path) -> None:
+    path = tmp_path / "audits.jsonl"
+    one, other = (replace(FOUND, version=version) for version in ("v1", "v2"))
+    again = replace(other, outcomes=(), at="2027")  # the same project, answered otherwise
+    assert [len(append(path, [each])) for each in (one, other, one, again, other, one, again)] == [
+        1, 1, 0, 1, 0, 0, 0,
+    ]  # fmt: skip
+    assert Audits.read(path).planted == (one, again)
+    fewer = replace(BLIND, rows=BLIND.rows[:3], at="2027")
+    assert [len(append(path, [each])) for each in (BLIND, fewer, BLIND)] == [1, 1, 0]
+    assert Audits.read(path).blind == (fewer,)
+    back = replace(BLIND, at="2028")
+    assert append(path, [back]) == [back], "they took it back later"
+
+
+def test_lines_from_before_versions_were_kept_are_read_and_not_kept_again(tmp_path: Path) -> None:
+    path = tmp_path / "audits.jsonl"
+    append(path, [replace(FOUND, version="v1")])
+    older = path.read_text().replace(', "version": "v1"', "")
+    assert "version" not in older
+    path.write_text(older)
+    assert Audits.read(path).planted == (FOUND,)
+    assert append(path, [replace(FOUND, version="v1")]) == []
+
+
 def test_only_notes_of_the_excerpt_count() -> None:
     written = replace(BLIND, rows=(row(20.0), row(9.999), row(19.99, 64), row(10.0, 62)))
     assert written.notes.pitch.tolist() == [62, 64]

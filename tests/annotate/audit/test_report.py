@@ -10,7 +10,8 @@ import pytest
 from d2midi_build.annotate.audit.record import Audits, BlindResult, PlantedResult
 from d2midi_build.annotate.audit.report import Audit, audit, label_error
 from d2midi_build.annotate.audit.undoing import Outcome
-from d2midi_build.annotate.layering import notes_of
+from d2midi_build.annotate.corrections import Correction, Corrections, withdrawal
+from d2midi_build.annotate.layering import Layered, notes_of
 from d2midi_build.music.notes import Notes
 from tests.annotate.making import labelled, later, row
 
@@ -29,6 +30,11 @@ MACHINE = [
 """As the machine heard them: note 7 is missing."""
 
 
+NOTHING = Corrections()
+
+AT = "2026-11-26T12:00:00+00:00"
+
+
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
@@ -36,12 +42,12 @@ def rng() -> np.random.Generator:
 def results(n: int, sources: int, by: str = "ada") -> tuple[list[BlindResult], dict[str, Notes]]:
     """So many excerpts of so many sources, all alike."""
     clips = [f"v{k % sources}_{k // sources:08d}" for k in range(n)]
-    written = [BlindResult(clip, 10, 20, by, "2026", tuple(HEARD)) for clip in clips]
+    written = [BlindResult(clip, 10, 20, by, AT, tuple(HEARD)) for clip in clips]
     return written, dict.fromkeys(clips, notes_of(MACHINE))
 
 
 def test_label_error_is_what_people_wrote_against_what_the_machine_heard() -> None:
-    found = label_error(*results(10, 5), rng())
+    found = label_error(*results(10, 5), NOTHING, rng())
     assert (found.n_excerpts, found.n_sources, found.lacking) == (10, 5, "")
     measured = found.measured
     assert measured is not None
@@ -61,23 +67,82 @@ def test_label_error_is_what_people_wrote_against_what_the_machine_heard() -> No
 
 def test_of_too_few_excerpts_or_sources_nothing_is_said_but_how_many_are_needed() -> None:
     for n, sources in ((9, 9), (10, 4), (0, 1)):
-        found = label_error(*results(n, sources), rng())
+        found = label_error(*results(n, sources), NOTHING, rng())
         assert found.measured is None
         assert found.lacking == (f"{n} excerpts from {min(n, sources)} sources; 10 from 5 are needed")
         assert found.data()["measured"] is None
     written, machine = results(9, 9)
     twice = [*written, *results(9, 9, "bob")[0]]
-    assert label_error(twice, machine, rng()).n_excerpts == 9, "nine excerpts, whoever wrote them down"
+    assert label_error(twice, machine, NOTHING, rng()).n_excerpts == 9, (
+        "nine excerpts, whoever wrote them down"
+    )
     written, machine = results(10, 5)
     del machine[written[0].clip_id]
-    assert label_error(written, machine, rng()).n_excerpts == 9, "of a clip that is not there any more"
+    assert label_error(written, machine, NOTHING, rng()).n_excerpts == 9, (
+        "of a clip that is not there any more"
+    )
+
+
+def corrected(by: str, at: str, sheet: str) -> Correction:
+    return Correction(sheet, by, at, "heard", "midi", "", Layered({}, {}, {}))
+
+
+def n_seen(written: BlindResult, *lines: Correction) -> tuple[int, int]:
+    """How many results count, and how many do not."""
+    found = label_error([written], {written.clip_id: Notes.empty()}, Corrections(lines), rng())
+    return found.n_excerpts, found.n_seen
+
+
+@pytest.mark.parametrize(
+    ("by", "at", "sheet", "seen"),
+    [
+        ("Ada ", "2026-11-26T11:59:59+00:00", "v_00000000_s001", True),
+        ("ada", "2026-11-26T13:30:00+02:00", "v_00000000_s001", True),
+        ("ada", "2026-11-26T11:59:59", "v_00000000_s001", True),
+        ("ada", "a while ago", "v_00000000_s001", True),
+        ("ada", "2026-11-26T11:00:00+00:00", "v_00000000_s000", True),
+        ("ada", "2026-11-26T11:00:00+00:00", "v_00000000_s002", False),
+        ("ada", "2026-11-26T11:00:00+00:00", "w_00000000_s001", False),
+        ("bob", "2026-11-26T11:00:00+00:00", "v_00000000_s001", False),
+        ("ada", AT, "v_00000000_s001", False),
+        ("ada", "2026-11-26T12:30:00+01:00", "v_00000000_s001", True),
+        ("ada", "2026-11-26T13:30:00+01:00", "v_00000000_s001", False),
+    ],
+)  # fmt: skip
+def test_who_had_corrected_the_same_seconds_before_did_not_write_them_down_blind(
+    by: str, at: str, sheet: str, seen: bool
+) -> None:
+    # The excerpt begins in the 2 s of the second sheet that the first one shows as well.
+    written = BlindResult("v_00000000", 31, 41, "ada", AT, tuple(HEARD))
+    line = corrected(by, at, sheet)
+    assert n_seen(written, line) == ((0, 1) if seen else (1, 0))
+    assert n_seen(written, withdrawal(line, "2027-01-01T00:00:00+00:00")) == (1, 0), "withdrawn later only"
+    assert n_seen(written, line, withdrawal(line, "2027-01-01T00:00:00+00:00"))[1] == seen
+
+
+def test_excerpts_end_where_the_next_sheet_is_shown() -> None:
+    line = corrected("ada", "2026-11-26T11:00:00+00:00", "v_00000000_s001")
+    for start, seen in ((17, False), (18, False), (19, True), (51, True), (61, True), (62, False)):
+        written = BlindResult("v_00000000", start, start + 10, "ada", AT, ())
+        assert n_seen(written, line)[1] == seen, start
+    assert n_seen(BlindResult("v_00000000", 31, 41, "ada", "some time", ()), line) == (0, 1)
+
+
+def test_results_that_do_not_count_are_told() -> None:
+    written, machine = results(10, 5)
+    line = corrected("ada", "2025-01-01", f"{written[0].clip_id}_s000")
+    found = label_error(written, machine, Corrections([line]), rng())
+    assert (found.n_excerpts, found.n_seen, found.measured) == (9, 1, None)
+    assert found.data()["seen_before"] == 1
+    both = label_error([*written, *results(10, 5, "bob")[0]], machine, Corrections([line]), rng())
+    assert (both.n_excerpts, both.n_seen) == (10, 1), "bob had not seen it"
 
 
 def test_the_interval_tells_how_sources_differ() -> None:
     written, machine = results(20, 10)
     for each in written[:5]:
         machine[each.clip_id] = notes_of(HEARD)
-    measured = label_error(written, machine, rng()).measured
+    measured = label_error(written, machine, NOTHING, rng()).measured
     assert measured is not None
     missed = measured.missed_per_minute
     assert missed.value == pytest.approx(9)
@@ -86,14 +151,14 @@ def test_the_interval_tells_how_sources_differ() -> None:
 
 def test_a_machine_that_hears_nothing_has_no_precision_and_one_that_invents_no_recall() -> None:
     written, machine = results(10, 5)
-    nothing = label_error(written, dict.fromkeys(machine, Notes.empty()), rng()).measured
+    nothing = label_error(written, dict.fromkeys(machine, Notes.empty()), NOTHING, rng()).measured
     assert nothing is not None
     assert nothing.likeness.scores["notes"].precision is None
     assert nothing.likeness.scores["notes"].recall == 0
     assert nothing.onset_median_s.value is None
     assert nothing.missed_per_minute.value == pytest.approx(54)
-    silent = [BlindResult(each.clip_id, 10, 20, "ada", "2026", ()) for each in written]
-    only = label_error(silent, machine, rng()).measured
+    silent = [BlindResult(each.clip_id, 10, 20, "ada", AT, ()) for each in written]
+    only = label_error(silent, machine, NOTHING, rng()).measured
     assert only is not None
     assert only.likeness.scores["notes"].recall is None
     assert only.invented_per_minute.value == pytest.approx(54)
@@ -113,6 +178,7 @@ def told() -> Audit:
             )
         ),
         {},
+        NOTHING,
         rng(),
     )
 

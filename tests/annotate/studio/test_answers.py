@@ -15,14 +15,14 @@ from d2midi_build.annotate.corrections import Corrections
 from d2midi_build.annotate.edits import edits, revised
 from d2midi_build.annotate.layering import REASONS, Reason, Row
 from d2midi_build.annotate.studio.answers import TOOL, Answer, correction, found_errors
-from d2midi_build.annotate.studio.preparing import Prepared, Wishes, prepared
+from d2midi_build.annotate.studio.preparing import Opened, Prepared, Wishes, prepared
 from d2midi_build.annotate.studio.regions import left
 from tests.annotate.making import band
 from tests.annotate.studio.sending import Editor
 
 CLIP = ClipNotes("yt-a_00000000", 900, band(45, 15.0))
-PARTS = list(prepared(CLIP, [0], Corrections([]), Wishes()))
-PLANTED = list(prepared(CLIP, [0], Corrections([]), Wishes(plant=0.05, seed=3)))
+PARTS = prepared(Opened.of(CLIP, Corrections([])), 0, Wishes())
+PLANTED = prepared(Opened.of(CLIP, Corrections([])), 0, Wishes(plant=0.05, seed=3))
 SHOWN = PARTS[0].shown
 
 # Reading the items of a part takes some 20 ms; the database of examples would be written for each.

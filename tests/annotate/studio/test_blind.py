@@ -29,7 +29,7 @@ EXCERPT = Excerpt("yt-a_00000000", 33, 43)
 def test_it_is_the_same_whatever_the_machine_heard() -> None:
     made, deaf = blind(EXCERPT, CLIP), blind(EXCERPT, NOTHING)
     assert made.task == deaf.task
-    assert made.context == deaf.context == ()
+    assert made.task.context == deaf.task.context == ()
     assert len(made.wanted.notes) == 0
     assert made.shown == deaf.shown
     assert [made.draw(page) for page in range(2)] == [deaf.draw(page) for page in range(2)]

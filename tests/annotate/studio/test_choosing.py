@@ -13,7 +13,7 @@ from d2midi_build.annotate.corrections import Corrections, append, path_in
 from d2midi_build.annotate.studio import choosing
 from d2midi_build.annotate.studio.answers import Answer, correction
 from d2midi_build.annotate.studio.choosing import excerpt_tasks, sheet_tasks
-from d2midi_build.annotate.studio.preparing import Wishes, prepared
+from d2midi_build.annotate.studio.preparing import Opened, Wishes, prepared
 from d2midi_build.annotate.studio.regions import left
 from d2midi_build.annotate.studio.selection import candidates
 from d2midi_build.workspace import Workspace
@@ -30,7 +30,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def sheet_ids(workspace: Workspace, order: Callable[[str], object]) -> list[str]:
     chosen = sorted(candidates(workspace), key=lambda each: order(each.sheet.sheet_id))
-    found = [each.task.sheet_id for each in sheet_tasks(workspace, chosen, Wishes())]
+    found = [each.task.sheet_id for each in sheet_tasks(workspace, chosen, Wishes(), [])]
     return list(dict.fromkeys(found))
 
 
@@ -52,21 +52,21 @@ def test_a_clip_is_read_once_and_sheets_of_others_are_not_read(
 
     monkeypatch.setattr(choosing, "read_clip", counted)
     chosen = sorted(candidates(workspace), key=lambda each: each.sheet.sheet_id[::-1])
-    list(sheet_tasks(workspace, [each for each in chosen if each.clip_id != CLIPS[1].clip_id], Wishes()))
+    list(sheet_tasks(workspace, [each for each in chosen if each.clip_id != CLIPS[1].clip_id], Wishes(), []))
     assert sorted(seen) == [CLIPS[0].clip_id, CLIPS[2].clip_id]
 
 
 def test_they_are_those_of_the_clip_as_its_tables_say(workspace: Workspace) -> None:
     [first, *_] = [each for each in candidates(workspace) if each.clip_id == CLIPS[0].clip_id]
-    [made, *_] = sheet_tasks(workspace, [first], Wishes())
-    [own, *_] = prepared(CLIPS[0], [0], Corrections([]), Wishes())
+    [made, *_] = sheet_tasks(workspace, [first], Wishes(), [])
+    [own, *_] = prepared(Opened.of(CLIPS[0], Corrections([])), 0, Wishes())
     assert made.task == own.task
 
 
 def test_beats_of_the_dance_are_drawn_where_asked_for_and_they_alone(workspace: Workspace) -> None:
     [first, *_] = candidates(workspace)
-    [plain, *_] = sheet_tasks(workspace, [first], Wishes())
-    [danced, *_] = sheet_tasks(workspace, [first], Wishes(kinematic=True))
+    [plain, *_] = sheet_tasks(workspace, [first], Wishes(), [])
+    [danced, *_] = sheet_tasks(workspace, [first], Wishes(kinematic=True), [])
     assert plain.kinematic_s.tolist() == []
     # The kinematic beats of such workspaces lie 0.2 s behind the musical ones.
     assert np.allclose(danced.kinematic_s, CLIPS[0].beats_s + 0.2, atol=1e-9)
@@ -76,7 +76,7 @@ def test_beats_of_the_dance_are_drawn_where_asked_for_and_they_alone(workspace: 
 def test_people_go_on_from_what_counts(tmp_path: Path) -> None:
     workspace = workspace_of(tmp_path, *CLIPS)
     [first, *_] = candidates(workspace)
-    before = list(sheet_tasks(workspace, [first], Wishes()))
+    before = list(sheet_tasks(workspace, [first], Wishes(), []))
     answers = []
     for each in before:
         editor = Editor(each.task)
@@ -85,7 +85,7 @@ def test_people_go_on_from_what_counts(tmp_path: Path) -> None:
             Answer(each.task, left(editor.items, each.task), "ada@example.org", "2026-11-26T12:00:00+00:00")
         )
     append(path_in(workspace), [correction(before[0].shown, answers)])
-    after = list(sheet_tasks(workspace, [first], Wishes()))
+    after = list(sheet_tasks(workspace, [first], Wishes(), []))
     for old, new in zip(before, after, strict=True):
         assert {*old.task.rows} - {*new.task.rows} == {old.task.notes[0].number}
         assert old.task.version != new.task.version

@@ -17,13 +17,13 @@ from d2midi_build.annotate.edits import revised
 from d2midi_build.annotate.layers import sheeted
 from d2midi_build.annotate.studio import sent
 from d2midi_build.annotate.studio.preparing import (
+    Opened,
     Prepared,
     Wishes,
     data_of,
     keep,
     kept_layers,
     kept_task,
-    media_in,
     prepared,
 )
 from d2midi_build.annotate.studio.regions import regions
@@ -63,7 +63,7 @@ DENSE = replace(CLIP, notes=band(75, 20.0))
 def tasks(
     clip: ClipNotes = CLIP, number: int = 1, wishes: Wishes = USUAL, corrections: Corrections | None = None
 ) -> list[Prepared]:
-    return list(prepared(clip, [number], corrections or Corrections([]), wishes, KINEMATIC_S))
+    return prepared(Opened.of(clip, corrections or Corrections([])), number, wishes, KINEMATIC_S)
 
 
 def task(
@@ -146,8 +146,8 @@ def test_whatever_is_shown_makes_another_version(other: Callable[[], Prepared]) 
         lambda: task(changed(far_away, pitch=lambda p: p + 1)),
         lambda: task(corrections=dropped(0)),
         lambda: task(wishes=Wishes(seed=7)),
-        lambda: next(prepared(CLIP, [1], Corrections([]), USUAL)),  # no beats of the dance
-        lambda: list(prepared(CLIP, [0, 1, 2], Corrections([]), USUAL))[1],
+        lambda: next(iter(prepared(Opened.of(CLIP, Corrections([])), 1, USUAL))),  # no beats of the dance
+        lambda: prepared(Opened.of(CLIP, Corrections([])), 1, USUAL)[0],
     ],
 )
 def test_nothing_else_makes_another_version(other: Callable[[], Prepared]) -> None:
@@ -283,10 +283,10 @@ def test_markup_in_ids_is_text_and_links_cannot_be_left() -> None:
 
 
 def test_a_task_says_its_part_and_links_only_where_there_is_something_to_hear() -> None:
-    parts = [data_of(each, [], "v.mp4", "http://127.0.0.1:9/") for each in tasks(DENSE)]
+    parts = [data_of(each, [], "v.mp4", "http://127.0.0.1:9/?a=1&b") for each in tasks(DENSE)]
     assert [data["part"] for data in parts] == ["drums", "bass", "rest"]
     assert "part: bass" in parts[1]["about"]
-    assert 'href="http://127.0.0.1:9/task/yt-a_00000000_s001.bass"' in parts[1]["about"]
+    assert 'href="http://127.0.0.1:9/?a=1&amp;b"' in parts[1]["about"]
     whole = data_of(task(), [], "v.mp4", "")
     assert "part" not in whole["about"] and "href" not in whole["about"]
     assert "30-60 s of the clip" in whole["about"]
@@ -314,8 +314,8 @@ def test_parts_share_the_video_and_show_but_do_not_hold_each_others_notes() -> N
     assert len({id(each.wanted) for each in parts}) == 1
     for each in parts:
         others = [row for other in parts if other is not each for row in other.task.rows.values()]
-        assert {*others} <= {*each.context}
-        assert not {*each.task.rows.values()} & {*each.context}
+        assert {*others} <= {*each.task.context}
+        assert not {*each.task.rows.values()} & {*each.task.context}
 
 
 def test_commands_that_cannot_be_done_say_in_which_sheet() -> None:
@@ -326,5 +326,5 @@ def test_commands_that_cannot_be_done_say_in_which_sheet() -> None:
 
 
 def test_media_lie_below_the_folder_that_a_server_may_show(workspace: Workspace) -> None:
-    assert media_in(workspace).parent == workspace.root / "annotation"
+    assert workspace.media.parent == workspace.root / "annotation" / "served"
     assert all(name.startswith("yt-a_00000000_s001/all.") for name in task().pictures)

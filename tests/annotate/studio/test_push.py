@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,20 @@ from d2midi_build.annotate.studio import push as pushing
 from d2midi_build.annotate.studio.blind import blind
 from d2midi_build.annotate.studio.client import Studio
 from d2midi_build.annotate.studio.preparing import (
+    Opened,
     Prepared,
     Wishes,
     kept_layers,
     kept_task,
-    media_in,
     prepared,
 )
 from d2midi_build.annotate.studio.push import Places, Pushed, config, push
 from d2midi_build.annotate.studio.regions import regions
+from d2midi_build.annotate.studio.tasks import VERSION_KEY
 from d2midi_build.annotate.studio.transport import Patience, Transport
 from d2midi_build.errors import TransientError, UsageError
 from d2midi_build.workspace import Workspace
+from tests.annotate.making import band
 from tests.annotate.studio.pushing import clip, filmed, workspace_of
 from tests.annotate.studio.stub import TOKEN, Fault, Running, Stub, running
 
@@ -55,7 +58,7 @@ class Trial:
         found = [
             task
             for number in numbers or (0, 1, 2)
-            for task in prepared(CLIPS[number], [0], Corrections([]), wishes)
+            for task in prepared(Opened.of(CLIPS[number], Corrections([])), 0, wishes)
         ]
         filmed(self.workspace, found)
         return found
@@ -88,10 +91,10 @@ class Trial:
         """Whether the server has the task whole: its data, one prediction, its pictures and its video."""
         task, [made] = self.of(each.task.key), self.predictions(each.task.key)
         shown = [*task["data"]["rolls"], task["data"]["video"]]
-        files = [media_in(self.workspace) / path.split("?d=media/")[1] for path in shown]
+        files = [self.workspace.media / path.split("?d=media/")[1] for path in shown]
         return (
             task["data"]["version"] == each.task.version
-            and made["model_version"] == f"d2midi-{each.task.version}"
+            and task["meta"] == {VERSION_KEY: f"d2midi-{each.task.version}"}
             and made["result"] == regions(each.task)
             and all(file.is_file() for file in files)
         )
@@ -119,7 +122,7 @@ def test_sheets_become_tasks_of_a_project_that_shows_the_workspaces_media(trial:
     assert all(trial.right(each) for each in tasks)
     [project] = trial.stub.projects.values()
     assert (project["title"], project["label_config"]) == (TITLE, config())
-    assert [each["path"] for each in trial.stub.storages] == [str(media_in(trial.workspace).resolve())]
+    assert [each["path"] for each in trial.stub.storages] == [str(trial.workspace.media.resolve())]
     assert all(kept_task(trial.workspace, each.task.key, each.task.version) == each.task for each in tasks)
 
 
@@ -243,6 +246,73 @@ def test_copies_of_a_task_go_and_those_with_work_stay(trial: Trial) -> None:
     assert trial.of(KEYS[1])["id"] == number
 
 
+# ---- parts of a sheet ----
+
+
+def dense(trial: Trial) -> list[Prepared]:
+    """The first clip's only sheet with so many notes that it has parts."""
+    crowd = replace(CLIPS[0], notes=band(4, 60.0))
+    found = list(prepared(Opened.of(crowd, Corrections([])), 0, Wishes()))
+    filmed(trial.workspace, found)
+    assert [each.task.part for each in found] == ["drums", "bass", "rest"]
+    return found
+
+
+def test_parts_that_a_sheet_has_no_more_go_and_come_back(trial: Trial) -> None:
+    trial.push(trial.tasks(1) + dense(trial))
+    assert len(trial.stub.keys()) == 4
+    found = trial.push(trial.tasks(0))
+    assert found.made == 1
+    assert sorted(trial.stub.keys()) == KEYS[:2], "and none of other sheets"
+    assert trial.push(dense(trial)).made == 3
+    assert len(trial.stub.keys()) == 4
+    assert all(trial.right(each) for each in dense(trial))
+
+
+def test_a_sheet_keeps_its_parts_while_somebody_works_on_one(trial: Trial) -> None:
+    parts = dense(trial)
+    trial.push(parts)
+    trial.submitted(parts[0].task.key)
+    found = trial.push(trial.tasks(0))
+    assert (found.made, found.kept) == (0, [KEYS[0]])
+    assert trial.stub.keys() == [each.task.key for each in parts]
+    assert trial.push(dense(trial)).same == 3
+
+
+def test_work_that_begins_in_a_part_before_it_goes_is_kept(trial: Trial) -> None:
+    parts = dense(trial)
+    trial.push(parts)
+    key = parts[1].task.key
+    number = trial.of(key)["id"]
+    trial.stub.before_answer[f"GET /api/tasks/{number}/"] = lambda: trial.submitted(key)
+    trial.push(trial.tasks(0))
+    assert sorted(trial.stub.keys()) == sorted([KEYS[0], key])
+    assert trial.of(key)["annotations"]
+
+
+def test_a_sheet_that_cannot_be_sent_keeps_what_is_there(trial: Trial) -> None:
+    parts = dense(trial)
+    trial.push(parts)
+    [whole] = trial.tasks(0)
+    for path in filmed(trial.workspace, [whole]):
+        path.unlink()
+    assert [sheet for sheet, _ in trial.push([whole]).failed] == [whole.task.sheet_id]
+    assert trial.stub.keys() == [each.task.key for each in parts]
+
+
+def test_all_parts_of_a_sheet_are_sent_together(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else those of the next piece would look like parts that the sheet has no more."""
+    monkeypatch.setattr(pushing, "_BATCH", 2)
+    tasks = trial.tasks(1) + dense(trial) + trial.tasks(2)
+    assert trial.push(tasks).made == 5
+    found = trial.push(tasks)
+    assert (found.same, found.made) == (5, 0)
+    assert all(trial.right(each) for each in tasks)
+
+
+# ---- files ----
+
+
 def test_everything_is_here_before_a_task_is_sent(trial: Trial) -> None:
     """Else somebody could work on what cannot be shown or read back."""
     tasks = trial.tasks()
@@ -252,7 +322,7 @@ def test_everything_is_here_before_a_task_is_sent(trial: Trial) -> None:
         for each in tasks:
             found = kept_task(trial.workspace, each.task.key, each.task.version)
             assert kept_layers(trial.workspace, found) == each.shown
-            assert all((media_in(trial.workspace) / name).is_file() for name in each.pictures)
+            assert all((trial.workspace.media / name).is_file() for name in each.pictures)
         seen.append(1)
 
     trial.stub.projects[1] = {"title": TITLE, "label_config": config()}
@@ -264,7 +334,7 @@ def test_everything_is_here_before_a_task_is_sent(trial: Trial) -> None:
 def test_what_was_lost_here_is_made_again(trial: Trial) -> None:
     [one] = trial.tasks(0)
     trial.push([one])
-    picture = media_in(trial.workspace) / one.pictures[0]
+    picture = trial.workspace.media / one.pictures[0]
     before = picture.read_bytes()
     picture.unlink()
     for record in (trial.workspace.root / "annotation" / "sent").iterdir():
@@ -278,7 +348,7 @@ def test_what_was_lost_here_is_made_again(trial: Trial) -> None:
 
 def test_a_sheet_without_video_is_told_and_not_sent(trial: Trial) -> None:
     tasks = trial.tasks()
-    for path in (media_in(trial.workspace) / tasks[1].task.sheet_id).glob("*.mp4"):
+    for path in (trial.workspace.media / tasks[1].task.sheet_id).glob("*.mp4"):
         path.unlink()  # and there is nothing here to render it from
     found = trial.push(tasks)
     assert found.made == 2
@@ -302,7 +372,7 @@ def test_excerpts_of_one_sheet_show_a_video_each(trial: Trial) -> None:
 def test_tasks_are_sent_in_pieces_and_those_before_a_mistake_stay(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pushing, "_BATCH", 2)
+    monkeypatch.setattr(pushing, "_BATCH", 1)
 
     def tasks() -> Iterator[Prepared]:
         yield from trial.tasks(0, 1)
@@ -310,8 +380,8 @@ def test_tasks_are_sent_in_pieces_and_those_before_a_mistake_stay(
 
     with pytest.raises(UsageError, match="no more"):
         push(trial.workspace, trial.studio, TITLE, tasks(), Places(), workers=1, on_done=lambda _: None)
-    assert trial.stub.keys() == KEYS[:2]
-    assert trial.push(trial.tasks()).made == 1
+    assert trial.stub.keys() == KEYS[:1]
+    assert trial.push(trial.tasks()).made == 2
 
 
 def test_an_import_that_the_server_finished_unheard_makes_nothing_twice(trial: Trial) -> None:

@@ -56,7 +56,7 @@ def test_each_is_rendered_once_and_what_fails_is_told(workspace: Workspace) -> N
     told = rendered(workspace, whole, broken, whole)
     path, missing, _ = places(workspace, [whole, broken, whole])
     assert told["abc_00001000_s000"] == Rendered("abc_00001000_s000", path)
-    assert path.parent == workspace.root / "annotation" / "media" / "abc_00001000_s000"
+    assert path.parent == workspace.root / "annotation" / "served" / "media" / "abc_00001000_s000"
     assert path.read_bytes()[4:8] == b"ftyp"
     assert told["xyz_00000000_s000"].path == missing
     assert "ffmpeg failed reading" in told["xyz_00000000_s000"].message

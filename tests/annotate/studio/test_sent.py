@@ -90,10 +90,16 @@ def test_ids_tell_versions_apart() -> None:
     assert len({region_id(0, version) for version in ("made/1", "made/2", "other/1", "")}) == 4
 
 
-@pytest.mark.parametrize("number", [-1, MOST_NOTES])
-def test_numbers_without_an_id_are_refused(number: int) -> None:
-    with pytest.raises(ValueError, match=f"note {number}: "):
-        sent_notes(SENT.layout, {}, {number: row(1.0, 60)}, "v")
+@pytest.mark.parametrize("place", [-1, MOST_NOTES])
+def test_places_without_an_id_are_refused(place: int) -> None:
+    with pytest.raises(ValueError, match=f"note {place}: "):
+        region_id(place, "v")
+
+
+def test_ids_go_by_time_and_not_by_number() -> None:
+    """The number of a note that was planted is the highest."""
+    sent = sent_notes(SENT.layout, {}, {7: row(3.0, 60), 3: row(1.0, 62), 9: row(2.0, 60)}, "v")
+    assert {note.number: note.region[-4:] for note in sent} == {3: "0000", 9: "0001", 7: "0002"}
 
 
 @pytest.mark.parametrize("key", ["", "../a", "a/b", ".a", "a b", "a\n", "x" * 201, "a\\b", "a:b"])

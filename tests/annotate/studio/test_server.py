@@ -203,7 +203,8 @@ def test_behind_another_web_server_it_is_told_of_that(tmp_path: Path) -> None:
 
 
 def test_media_lie_strictly_below_the_root_of_local_files(workspace: Path) -> None:
-    assert media_folder(workspace).parent == workspace / "annotation"
+    assert media_folder(workspace).parent == workspace / "annotation" / "served"
+    assert not (workspace / "annotation" / "sent").is_relative_to(media_folder(workspace).parent)
 
 
 def test_one_that_ends_at_once_is_told_with_the_end_of_its_log(

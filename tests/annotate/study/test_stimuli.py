@@ -122,7 +122,7 @@ def test_all_methods_of_a_dance_are_equally_loud_and_look_alike(
     asked = Asked("trial", folders | {"lazy": "@original", "own": "@notes"}, only=CLIPS[:1])
     made = designed(workspace, asked)
     stimuli.make(workspace, made.study, made.music)
-    folder = workspace.root / "annotation" / "media" / "study" / "trial"
+    folder = workspace.root / "annotation" / "served" / "media" / "study" / "trial"
     files = sorted(folder.iterdir())
     assert {path.stem for path in files} == {each.token for each in made.study.stimuli} and len(files) == 4
     levels = []
@@ -142,7 +142,7 @@ def test_several_processes_make_the_same_videos_and_none_is_made_twice(
     made = designed(workspace, Asked("trial", {name: folders[name] for name in ("loud", "soft")}))
     done: list[tuple[int, int]] = []
     stimuli.make(workspace, made.study, made.music, 2, lambda n, of: done.append((n, of)))
-    files = sorted((workspace.root / "annotation" / "media" / "study" / "trial").iterdir())
+    files = sorted((workspace.root / "annotation" / "served" / "media" / "study" / "trial").iterdir())
     bytes_of = {path: path.read_bytes() for path in files}
     assert done == [(1, 3), (2, 3), (3, 3)] and len(files) == 6
     files[0].unlink()
@@ -237,7 +237,10 @@ def test_tasks_are_sent_once_in_order_and_tell_nothing(workspace: Workspace, fol
     assert push(studio, workspace, study) == ("http://studio/projects/1/", 6)
     assert push(studio, workspace, study)[1] == 0
     assert [task.data for task in studio.there.values()] == tasks_of(study)
-    assert studio.storage == workspace.root / "annotation" / "media" and "consistency" in studio.config
+    assert (
+        studio.storage == workspace.root / "annotation" / "served" / "media"
+        and "consistency" in studio.config
+    )
     assert [task.data["title"] for task in studio.there.values()][:2] == ["Sample 1 of 6", "Sample 2 of 6"]
     said = repr((studio.there, studio.title))
     assert not any(word in said for word in ("loud", "soft", "yt-", study.secret))
