@@ -253,6 +253,69 @@ def test_a_second_pull_changes_nothing(taken: Taken) -> None:
     assert taken.same_file
 
 
+def test_midi_files_and_a_rebuilt_release_show_them(
+    stage: Stage, done: Done, taken: Taken, tmp_path: Path
+) -> None:
+    clip_id = done.sheet_id.rpartition("_s")[0]
+    stage.d2midi("annotate", "export-midi", clip_id, "--out", tmp_path / "songs")
+    [path] = (tmp_path / "songs").iterdir()
+    tracks = {track.name: track for track in mido.MidiFile(path).tracks}
+    assert [note.note for note in _beginnings(tracks["Violin"])] == [ADDED.pitch]
+    assert len([note for track in tracks.values() for note in _beginnings(track)]) == _count(stage)
+
+    stage.d2midi("release", "build", "--version", "1.0.0", "--out", tmp_path / "release")
+    run(stage.home, "release", "verify", tmp_path / "release")
+    seen = {}
+    for name in ("machine", "heard", "final"):
+        release = open_release(tmp_path / "release", parts=("body",), layer=name)
+        notes = [each for each in rows(release.clip(clip_id).notes) if each.onset_s < 30]
+        seen[name] = sorted(each.seen for each in notes)
+        within = [window for window in release if window.start_frame <= 20]
+        assert within
+        for each in within:
+            assert ("Violin" in each.notes.instruments()) == (name != "machine")
+    layered = taken.correction.layered
+    assert seen == {name: sorted(each.seen for each in layered.layer(name).values()) for name in seen}
+    assert seen["heard"] != seen["final"], "the velocity was changed because it pleases"
+    assert seen["machine"] != seen["heard"]
+
+
+def test_a_second_annotator_who_disagrees_is_a_conflict_until_it_is_settled(
+    stage: Stage, done: Done, taken: Taken, browser: Any
+) -> None:
+    number, _ = done.meant["moved"]
+    with window(browser) as context, seen(context, "bob"):
+        page = sign_up(context, stage.served, BOB)
+        page.goto(stage.labelling)
+        roll = Roll(page, stage.workspace)
+        assert roll.sent.sheet_id == done.sheet_id
+        assert roll.region(number)["x"] == roll.note(number).place.x, "nobody is shown another's work"
+        roll.delete(number)
+        roll.answer("Corrected")
+        roll.submit()
+    pulled = stage.d2midi("annotate", "pull")
+    assert (pulled["kept"], pulled["repeated"], pulled["problems"]) == (1, 1, [])
+    [conflict] = pulled["conflicts"]
+    assert ADA in conflict
+    assert BOB in conflict
+    standing = stage.corrections().standing(done.sheet_id)
+    assert (standing.conflict, standing.applied) == (True, None)
+    stage.d2midi("annotate", "settle", done.sheet_id, "--take", ADA, "--by", "rita")
+    applied = stage.corrections().standing(done.sheet_id).applied
+    assert applied is not None
+    assert applied.layered.final == taken.correction.layered.final
+    assert stage.d2midi("annotate", "pull")["kept"] == 0
+
+
+def _beginnings(track: Any) -> list[Any]:
+    return [message for message in track if message.type == "note_on" and message.velocity]
+
+
+def _count(stage: Stage) -> int:
+    """Notes of the clip once six changes are made: one more, one fewer."""
+    return len(tables.read(Workspace.open(stage.workspace).manifests / "notes.parquet", ["note"]))
+
+
 def _boxes(page: Any) -> dict[str, Box]:
     """Where the things lie that are always needed."""
     places = {

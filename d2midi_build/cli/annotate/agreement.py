@@ -134,10 +134,10 @@ def _people(found: Agreement) -> Table:
 
 
 def _table(*columns: str) -> Table:
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(*columns)
-    table.columns[0].overflow = "fold"  # names of people, which must be whole
-    for column in table.columns[1:]:
-        column.justify = "right"
-    return table
+    # Folded, or names of people would be cut in a narrow terminal.
+    first, *others = columns
+    return Table(
+        Column(first, overflow="fold"), *(Column(each, overflow="fold", justify="right") for each in others)
+    )

@@ -15,8 +15,9 @@ from d2midi_build.annotate.audit.excerpts import Excerpt
 from d2midi_build.annotate.audit.record import Audits
 from d2midi_build.annotate.audit.record import path_in as audits_path
 from d2midi_build.annotate.clips import ClipNotes, read_clip
-from d2midi_build.annotate.corrections import Corrections, path_in
+from d2midi_build.annotate.corrections import Corrections, append, path_in, withdrawal
 from d2midi_build.annotate.edits import edits
+from d2midi_build.annotate.layering import rows
 from d2midi_build.annotate.studio.blind import blind
 from d2midi_build.annotate.studio.client import Studio
 from d2midi_build.annotate.studio.preparing import Opened, Prepared, Wishes, keep, prepared
@@ -329,3 +330,151 @@ def test_commands_of_an_annotator_find_no_planted_errors(tmp_path: Path) -> None
     assert {edit.kind for edit in edits(made.layered)} == {"moved"}
     [result] = Audits.read(audits_path(trial.workspace)).planted
     assert not any(each.found for each in result.outcomes)
+
+
+# ---- what a reviewer of this code found ----
+
+
+def test_a_settlement_outlives_pulls_that_name_no_reviewer(trial: Trial) -> None:
+    for by, number in ((1, 0), (2, 1)):
+        editor = trial.editor()
+        editor.drop(number)
+        trial.shelf.submit(trial.told[0], editor.items, by=by)
+    trial.pull("bob@example.org")
+    before = path_in(trial.workspace).read_bytes()
+    for reviewers in ((), ("bob@example.org",), ()):
+        assert trial.pull(*reviewers).corrections == []
+    assert path_in(trial.workspace).read_bytes() == before
+    assert not trial.corrections().standing(SHEET).conflict
+
+
+def test_what_was_withdrawn_does_not_come_back_by_a_star(trial: Trial) -> None:
+    """Label Studio saves an answer anew when somebody marks it."""
+    editor = trial.editor()
+    editor.drop(0)
+    annotation = trial.shelf.submit(trial.told[0], editor.items)
+    [made] = trial.pull().corrections
+    append(path_in(trial.workspace), [withdrawal(made, "2026-11-26T14:00:00+00:00")])
+    annotation["updated_at"] = "2026-11-26T15:00:00.5Z"
+    assert trial.pull("ada@example.org").corrections == []
+    assert trial.corrections().standing(SHEET).applied is None
+
+
+def test_going_back_to_an_earlier_answer_is_news(trial: Trial) -> None:
+    for number in (0, 1, 0):
+        editor = trial.editor()
+        editor.drop(number)
+        trial.shelf.submit(trial.told[0], editor.items)
+        assert len(trial.pull().corrections) == 1
+    applied = trial.corrections().standing(SHEET).applied
+    assert applied is not None
+    assert 0 not in applied.layered.final
+
+
+def test_an_annotation_that_was_begun_empty_deletes_nothing(trial: Trial) -> None:
+    trial.shelf.submit(trial.told[0], [])
+    found = trial.pull()
+    assert found.corrections == []
+    assert "empty annotation" in found.problems[0][1]
+    trial.shelf.submit(trial.told[0], trial.editor().items, commands="delete all in 30-60s")
+    [made] = trial.pull().corrections
+    assert made.layered.final == {}
+
+
+def test_an_answer_that_somebody_else_changed_is_nobodys(trial: Trial) -> None:
+    trial.shelf.submit(trial.told[0], trial.editor().items)["updated_by"] = 3
+    found = trial.pull()
+    assert found.corrections == []
+    assert "rita@example.org has changed it since" in found.problems[0][1]
+
+
+def test_work_on_a_task_that_was_renewed_meanwhile_is_read_by_what_was_seen(trial: Trial) -> None:
+    """It was open, without a draft yet, when push brought it up to date."""
+    editor = trial.editor()
+    editor.drop(0)
+    [newer] = prepared(Opened.of(trial.clip, trial.corrections()), 1, Wishes(commands="delete Violin"))
+    keep(trial.workspace, newer)
+    trial.told[0]["data"]["version"] = newer.task.version
+    trial.shelf.submit(trial.told[0], editor.items)
+    found = trial.pull()
+    assert found.problems == []
+    [made] = found.corrections
+    assert [(edit.number, edit.kind) for edit in edits(made.layered)] == [(0, "deleted")]
+
+
+def test_of_two_copies_of_a_task_the_newest_answer_counts(trial: Trial) -> None:
+    copy = trial.shelf.add(trial.tasks[0])
+    for number, told in ((0, trial.told[0]), (1, copy)):
+        editor = trial.editor()
+        editor.drop(number)
+        trial.shelf.submit(told, editor.items)
+    [made] = trial.pull().corrections
+    assert {edit.number for edit in edits(made.layered)} == {1}
+
+
+def test_commands_of_the_lead_keep_the_leads_reason(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, Wishes(commands="octave Acoustic Grand Piano +1"))
+    editor = trial.editor()
+    drum = next(n for n, row in trial.tasks[0].task.rows.items() if row.is_drum)
+    editor.drag(drum, right=40)
+    trial.shelf.submit(trial.told[0], editor.items, reason="aligned")
+    [made] = trial.pull().corrections
+    reasons = {(edit.kind, edit.reason) for edit in edits(made.layered)}
+    assert reasons == {("pitch", "heard"), ("moved", "aligned")}
+
+
+def test_who_would_drop_what_another_corrects_drops_nothing(trial: Trial) -> None:
+    trial.shelf.submit(trial.told[0], trial.editor().items, "Drop clip", by=1)
+    trial.shelf.submit(trial.told[0], trial.editor().items, by=2)
+    found = trial.pull()
+    assert found.dropped == []
+    assert "ada@example.org would drop it, bob@example.org corrected it" in found.problems[0][1]
+
+
+def test_whoever_answers_otherwise_later_drops_no_more(trial: Trial) -> None:
+    trial.shelf.submit(trial.told[0], trial.editor().items, "Drop clip")
+    trial.pull()
+    trial.shelf.submit(trial.told[0], trial.editor().items)
+    assert [each.verdict for each in trial.pull().dropped] == ["withdraw"]
+    assert Verdicts(trial.workspace.verdicts_path).of("yt-a_00000000", "yt-a") is None
+    assert trial.pull().dropped == []
+
+
+def test_an_excerpt_in_which_nothing_was_written_down_says_nothing(trial: Trial) -> None:
+    told = trial.add(blind(Excerpt("yt-a_00000000", 33, 43), trial.clip))
+    trial.shelf.submit(told, [], "No change needed")
+    assert trial.pull().blind == 0
+    trial.shelf.submit(told, [], remark="silence")
+    assert trial.pull().blind == 1
+
+
+def test_a_reviewer_whom_nobody_knows_is_told(trial: Trial) -> None:
+    with pytest.raises(UsageError, match=r"nobody on .* is adda@example\.org"):
+        trial.pull("adda@example.org")
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", ""])
+def test_odd_times_are_told(trial: Trial, at: str) -> None:
+    trial.shelf.submit(trial.told[0], trial.editor().items)["updated_at"] = at
+    found = trial.pull()
+    assert (found.corrections, len(found.problems)) == ([], 1)
+
+
+def test_video_and_surroundings_are_as_sent_and_not_as_they_are(tmp_path: Path) -> None:
+    """Or whoever looks and listens finds the planted errors without having to know better."""
+    clip = Trial(tmp_path, per_s=20.0).clip
+    opened = Opened.of(clip, Corrections())
+    plain, spoilt = (prepared(opened, 1, wishes) for wishes in (Wishes(), Wishes(plant=0.1)))
+    sent = {row.seen for each in spoilt for row in each.task.rows.values()}
+    shown = [row for row in rows(spoilt[0].wanted.notes) if opened.sheets[1].sheet.holds(row.onset_s)]
+    assert {row.seen for row in shown} == {row for row in sent if 30 <= row[0] / 10240 < 60}
+    assert rows(spoilt[0].wanted.notes) != rows(plain[0].wanted.notes)
+    missing = {
+        each.true.seen
+        for task in spoilt
+        for each in task.task.planted
+        if each.kind == "deleted" and each.true
+    }
+    assert missing
+    for each in spoilt:
+        assert not missing & {row.seen for row in each.task.context}
