@@ -109,8 +109,8 @@ def test_agreement_is_told(workspace: Workspace, run: Run) -> None:
     ada_bob = next(each for each in found["pairs"] if (each["first"], each["second"]) == ("ada", "bob"))
     # 60 notes, and five more of bob's, in each of five sheets.
     assert ada_bob["layers"]["heard"]["scores"]["notes"]["f1"]["value"] == pytest.approx(120 / 125)
-    # Touched are only notes that were added: of ada and bob 5 in each sheet; in the first, of ada and eve 1, ada and tim
-    # 6, bob and eve 6, eve and tim 7, two of which are the same one.
+    # Touched are only notes that were added: of ada and bob 5 in each sheet; in the first, of ada and eve 1, ada and
+    # tim 6, bob and eve 6, eve and tim 7, two of which are the same one.
     assert found["touched"]["notes"]["heard"] == {"n": 45, "of": 9 * 60 + 45}
     assert found["touched"]["layers"]["heard"]["scores"]["notes"]["f1"]["value"] == pytest.approx(2 / 45)
     said = run("agreement", plain=True)

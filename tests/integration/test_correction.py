@@ -227,9 +227,7 @@ def test_what_was_changed_is_what_was_meant_within_3_ms(done: Done, taken: Taken
         number, meant = done.meant[kind]
         assert final[number].onset_s == pytest.approx(meant.onset_s, abs=NEAR_S)
         assert final[number].offset_s == pytest.approx(meant.offset_s, abs=NEAR_S)
-        assert final[number]._replace(onset_s=0, offset_s=0, origin="") == meant._replace(
-            onset_s=0, offset_s=0, origin=""
-        )
+        assert final[number].seen[2:] == meant.seen[2:]
     assert final[done.meant["resized"][0]].onset_s == done.meant["resized"][1].onset_s
     assert final[done.meant["instrument"][0]].instrument == "Piccolo"
     assert final[done.meant["velocity"][0]].velocity == 33

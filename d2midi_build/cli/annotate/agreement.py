@@ -83,7 +83,7 @@ def _print_touched(found: Touched, console: Console) -> None:
 def _likeness(layers: Mapping[LayerName, Likeness]) -> Table:
     from d2midi_build.annotate.comparing import WORDS
 
-    table = _table("", *("as heard" if name == "heard" else name for name in layers))
+    table = figures_table("", *("as heard" if name == "heard" else name for name in layers))
     for measure, words in WORDS.items():
         table.add_row(words, *(alike.scores[measure].f1.told() for alike in layers.values()))
     table.add_row(
@@ -98,7 +98,7 @@ def _likeness(layers: Mapping[LayerName, Likeness]) -> Table:
 def _pairs(found: Agreement) -> Table:
     from d2midi_build.annotate.agreement import PEOPLES
 
-    table = _table(
+    table = figures_table(
         "people",
         "sheets",
         "all notes, as heard",
@@ -120,7 +120,7 @@ def _pairs(found: Agreement) -> Table:
 
 
 def _people(found: Agreement) -> Table:
-    table = _table("", "sheets", "timed", "s per sheet", "s per note", "edits per sheet")
+    table = figures_table("", "sheets", "timed", "s per sheet", "s per note", "edits per sheet")
     for each in found.people:
         table.add_row(
             each.by,
@@ -133,7 +133,8 @@ def _people(found: Agreement) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
+def figures_table(*columns: str) -> Table:
+    """A table whose first column is words, often names, and all others are figures."""
     from rich.table import Column, Table
 
     # Folded, or names of people would be cut in a narrow terminal.

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from d2midi_build.cli.annotate.agreement import figures_table
 from d2midi_build.cli.options import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from d2midi_build.annotate.audit.report import LabelError, Measured, Recall
 
 
@@ -52,7 +51,7 @@ def _print_recall(people: Iterable[Recall]) -> None:
     from d2midi_build.annotate.audit.planting import KINDS
 
     typer.echo("Planted errors that people found, with exact 95 % intervals; by kind, found of planted:")
-    table = _table("", "tasks", "found", "mended", *KINDS)
+    table = figures_table("", "tasks", "found", "mended", *KINDS)
     for each in people:
         by_kind = (
             (each.by_kind[kind].k, each.by_kind[kind].n) if kind in each.by_kind else (0, 0) for kind in KINDS
@@ -88,7 +87,7 @@ def _print_measured(measured: Measured) -> None:
 
     from d2midi_build.annotate.comparing import WORDS
 
-    table = _table("", "right", "of what sounds", "F1")
+    table = figures_table("", "right", "of what sounds", "F1")
     for name, scored in measured.likeness.scores.items():
         shares = ("-" if share is None else f"{share:.0%}" for share in (scored.precision, scored.recall))
         table.add_row(WORDS[name], *shares, scored.f1.told())
@@ -99,14 +98,4 @@ def _print_measured(measured: Measured) -> None:
     typer.echo(
         f"onsets of notes that match are off by {measured.onset_median_s.told('.3f')} s (median); 95 % of them by no "
         f"more than {measured.onset_p95_s.told('.3f')} s"
-    )
-
-
-def _table(*columns: str) -> Table:
-    from rich.table import Column, Table
-
-    # Folded, or names of people would be cut in a narrow terminal.
-    first, *others = columns
-    return Table(
-        Column(first, overflow="fold"), *(Column(each, overflow="fold", justify="right") for each in others)
     )

@@ -406,3 +406,34 @@ def test_a_server_that_stays_away_ends_the_push_and_the_next_one_goes_on(trial: 
 def test_a_workspace_opens_as_before(trial: Trial) -> None:
     trial.push(trial.tasks(0))
     assert Workspace.open(trial.workspace.root).root == trial.workspace.root
+
+
+def _dense(trial: Trial, commands: str = "", part_of: str = "abc") -> list[Prepared]:
+    """The parts of a dense sheet; or the same sheet with few notes, which is one task."""
+    notes = band(30, 150.0) if part_of == "abc" else CLIPS[0].notes
+    opened = Opened.of(replace(CLIPS[0], notes=notes), Corrections([]))
+    found = prepared(opened, 0, Wishes(commands=commands))
+    filmed(trial.workspace, found)
+    return found
+
+
+def test_parts_of_a_sheet_are_renewed_together_or_not_at_all(trial: Trial) -> None:
+    """Else whoever has submitted two of three parts could never submit the third of the same notes."""
+    first, later = _dense(trial), _dense(trial, "octave Violin +1")
+    keys = [each.task.key for each in first]
+    assert [key.rpartition(".")[2] for key in keys] == ["drums", "bass", "rest"]
+    trial.push(first)
+    trial.submitted(keys[0])
+    found = trial.push(later)
+    assert (found.kept, found.renewed, found.made) == (keys, 0, 0)
+    assert all(trial.right(each) for each in first)
+
+
+def test_a_sheet_that_is_sent_otherwise_is_not_given_out_twice(trial: Trial) -> None:
+    parts, whole = _dense(trial), _dense(trial, part_of="one")
+    trial.push(parts)
+    trial.push(whole)
+    assert trial.stub.keys() == [whole[0].task.key]
+    trial.submitted(whole[0].task.key)
+    assert trial.push(parts).kept == [each.task.key for each in parts]
+    assert trial.stub.keys() == [whole[0].task.key]
