@@ -98,6 +98,16 @@ def test_from_the_workspace_to_the_daw_and_back(workspace: Workspace, run: Run, 
     assert "a slip? yt-abc_00001000_s000: Violin" in words
 
 
+def test_one_person_has_one_name_in_a_daw_and_in_label_studio(run: Run, tmp_path: Path) -> None:
+    """Under two they would be in conflict with themselves."""
+    run("export-midi", CLIP.clip_id, "--out", tmp_path)
+    song = tmp_path / f"{CLIP.clip_id}.mid"
+    song.write_bytes(edited(song.read_bytes(), "Violin", lambda notes: notes[1:], TEMPO))
+    run("import-midi", song, "--by", "ada@example.org", "--reason", "heard")
+    with pytest.raises(UsageError, match="if that is you, say --by ada@example.org"):
+        run("import-midi", song, "--by", "Ada", "--reason", "heard")
+
+
 TEMPO_960 = TempoMap(960, TEMPO.ticks * 960 // 5120, TEMPO.tempo_us)
 
 

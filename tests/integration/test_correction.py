@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mido
 import pytest
 
+from d2midi_build import open_release, tables
 from d2midi_build.annotate.corrections import Correction, Corrections, path_in
 from d2midi_build.annotate.edits import edits
-from d2midi_build.annotate.layering import Row
+from d2midi_build.annotate.layering import Row, rows
 from d2midi_build.annotate.sheets import sheets
 from d2midi_build.annotate.studio.pages import layout
 from d2midi_build.annotate.studio.sent import SentNote
@@ -26,6 +28,7 @@ from tests.integration.correcting import (
     run,
     seen,
     serving,
+    shoot,
     sign_up,
     window,
 )
@@ -119,6 +122,7 @@ def done(stage: Stage, browser: Any) -> Done:
         roll = Roll(page, stage.workspace)
         load_s = time.monotonic() - begun_s
         boxes = _boxes(page)
+        shoot(page, "opened")
         with context.expect_page() as opened:
             page.get_by_role("link", name="Listen to your draft").click()
         listen = opened.value
@@ -137,20 +141,24 @@ def done(stage: Stage, browser: Any) -> Done:
         roll.resize(resized.number, RESIZED_PX)
         roll.relabel(labelled.number, HOTKEYS["Piccolo"])
         roll.velocity(softer.number, 33)
+        shoot(page, "selected")
         roll.why("pleasant")
         roll.delete(gone.number)
         roll.draw(HOTKEYS["Violin"], ADDED, 0)
         roll.answer("Corrected")
         roll.saved()
+        shoot(page, "edited")
         listen.bring_to_front()
         listen.keyboard.press("r")
         listen.wait_for_function(
             "document.querySelector('#legend [data-state=added]')?.innerText === '1 added'"
         )
         tones = {"before": before, "after": _tone(listen, 1.0, 1.8), "elsewhere": _tone(listen, 2.2, 3.0)}
+        shoot(listen, "listen")
         counts = listen.locator("#counts").inner_text()
         page.bring_to_front()
         roll.submit()
+        shoot(page, "submitted")
         return Done(
             roll.sent.sheet_id,
             len(roll.sent.notes),
@@ -263,19 +271,19 @@ def test_midi_files_and_a_rebuilt_release_show_them(
 
     stage.d2midi("release", "build", "--version", "1.0.0", "--out", tmp_path / "release")
     run(stage.home, "release", "verify", tmp_path / "release")
-    seen = {}
+    shown = {}
     for name in ("machine", "heard", "final"):
         release = open_release(tmp_path / "release", parts=("body",), layer=name)
         notes = [each for each in rows(release.clip(clip_id).notes) if each.onset_s < 30]
-        seen[name] = sorted(each.seen for each in notes)
+        shown[name] = sorted(each.seen for each in notes)
         within = [window for window in release if window.start_frame <= 20]
         assert within
         for each in within:
             assert ("Violin" in each.notes.instruments()) == (name != "machine")
     layered = taken.correction.layered
-    assert seen == {name: sorted(each.seen for each in layered.layer(name).values()) for name in seen}
-    assert seen["heard"] != seen["final"], "the velocity was changed because it pleases"
-    assert seen["machine"] != seen["heard"]
+    assert shown == {name: sorted(each.seen for each in layered.layer(name).values()) for name in shown}
+    assert shown["heard"] != shown["final"], "the velocity was changed because it pleases"
+    assert shown["machine"] != shown["heard"]
 
 
 def test_a_second_annotator_who_disagrees_is_a_conflict_until_it_is_settled(

@@ -155,11 +155,16 @@ def import_midi(
     clip_id, sheet = meant(workspace, clip) if clip else (stamp.clip if stamp else "", None)
     known = read_clip(opened, clip_id)
     before = Corrections.read(path_in(opened), clip_id)
+    who = by.strip() or login_name()
+    if same := [line.by for line in before.lines if line.by.casefold().startswith(f"{who.casefold()}@")]:
+        raise UsageError(
+            f"{same[0]} has corrected this clip in Label Studio: if that is you, say --by {same[0]}"
+        )
     found = daw_import.import_midi(
         song,
         known,
         before,
-        by=by.strip() or login_name(),
+        by=who,
         at=now(),
         reason=reason.value,
         sheet=sheet,
