@@ -1,4 +1,4 @@
-"""All that correction in Label Studio needs, for tests and for the pictures of the guide: a clip, a server, a browser."""
+"""What correction in Label Studio needs, for tests and for the guide's pictures: a clip, a server, a browser."""
 
 from __future__ import annotations
 

@@ -184,7 +184,8 @@ class Roll:
             f"""(() => {{
                 const it = {SELECTED};
                 const shown = it.serializeAnnotation({{ fast: true }});
-                return it.draftSaved && !it.isDraftSaving && JSON.stringify(it.versions.draft) === JSON.stringify(shown);
+                const same = JSON.stringify(it.versions.draft) === JSON.stringify(shown);
+                return same && it.draftSaved && !it.isDraftSaving;
             }})()"""
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from d2midi_build.annotate.clips import lengths, read_clip
 from d2midi_build.annotate.comparing import Compared, Likeness, compared, likeness
 from d2midi_build.annotate.corrections import Corrections, person
 from d2midi_build.annotate.figures import Figure, FloatArray, Resampling, ratio
+from d2midi_build.music.instruments import DRUM_CLASSES
 from d2midi_build.music.notes import Notes
 from d2midi_build.screening.calibration import Share
 from d2midi_build.workspace import Workspace
@@ -195,7 +196,7 @@ def label_error(
     corrections: Corrections,
     rng: np.random.Generator,
 ) -> LabelError:
-    """How wrong the machine's notes are beside what people wrote down; parameters as of `audit`."""
+    """How wrong the machine's notes are beside what people wrote down; drums by class. Parameters as of `audit`."""
     there = [each for each in results if each.clip_id in machine]
     known = [each for each in there if not had_seen(each, corrections)]
     n_seen = len(there) - len(known)
@@ -205,14 +206,22 @@ def label_error(
         return LabelError(n_excerpts, n_sources, n_seen, None)
     found = [
         compared(
-            each.notes,
-            machine[each.clip_id].starting_in(each.start_s, each.end_s).sorted(),
+            _by_class(each.notes),
+            _by_class(machine[each.clip_id].starting_in(each.start_s, each.end_s)),
             each.excerpt.source,
         )
         for each in known
     ]
     minutes = [(each.end_s - each.start_s) / _MINUTE_S for each in known]
     return LabelError(n_excerpts, n_sources, n_seen, _measured(found, minutes, rng))
+
+
+def _by_class(notes: Notes) -> Notes:
+    """Drums by class of sound, the first key standing for each: excerpts offer one row for a class."""
+    pitch = notes.pitch.copy()
+    for first, *others in DRUM_CLASSES.values():
+        pitch[notes.is_drum & np.isin(notes.pitch, others)] = first
+    return replace(notes, pitch=pitch).sorted()
 
 
 def _measured(found: Sequence[Compared], minutes: Sequence[float], rng: np.random.Generator) -> Measured:

@@ -7,7 +7,8 @@ right: onset within 50 ms, pitch and instrument as they were.
 
 Whoever puts in a missing note may not put in quite that one. A note of its pitch class within 200 ms stands in its
 place, whatever plays it; of drums one of its key within 200 ms, or of any within 50 ms. The error is found then, but
-not mended, and the note that was taken out does not come back beside theirs.
+not mended, and the note that was taken out does not come back beside theirs. If they only delete a note whose onset or
+pitch is wrong, the true one comes back: they have never seen it. One whose instrument alone is wrong stays away.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _PLACE_S: Final = 0.2
 _HALF_SAMPLE_S: Final = 0.5 / clock.SAMPLE_RATE_HZ
 
 _OCTAVE: Final = 12
+
+_UNSEEN: Final[tuple[ErrorKind, ...]] = ("deleted", "onset", "pitch")
+"""Of these people never saw the true note, so that they deleted the wrong one says nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def undone(planted: Planted, left: Mapping[int, Row]) -> Undone:
     missing = [error for error in planted.errors if error.number not in outcomes]
     unseen = [error for error in planted.errors if error.number in rows and not outcomes[error.number].found]
     again = _put_in_again(planted, [*missing, *unseen], rows)
-    gone = [error for error in missing if error.kind == "deleted" and error.number not in again]
+    gone = [error for error in missing if error.kind in _UNSEEN and error.number not in again]
     replaced = _put_in_place(gone, {number: rows[number] for number in {*rows} - {*again.values()}})
     rows |= {error.number: _true(error) for error in gone if error.number not in replaced}
     for error in missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,6 +64,21 @@ def test_label_error_is_what_people_wrote_against_what_the_machine_heard() -> No
     assert (measured.missed_per_minute.low, measured.missed_per_minute.high) == pytest.approx((12, 12))
     assert measured.onset_median_s.value == 0
     assert measured.onset_p95_s.value == pytest.approx(0.03, abs=1e-4)
+
+
+def test_drums_of_one_class_are_alike_in_excerpts() -> None:
+    """Their roll has one row for a class, whatever key the machine writes."""
+    written, machine = results(10, 5)
+    drums = {35: 36, 40: 38, 44: 42}
+    kit = [row(35.0 + k, pitch=key, instrument="Drum") for k, key in enumerate(drums)]
+    heard = {clip: notes_of(kit) for clip in machine}
+    people = [
+        replace(each, start_s=30, end_s=40, rows=tuple(r._replace(pitch=drums[r.pitch]) for r in kit))
+        for each in written
+    ]
+    found = label_error(people, heard, NOTHING, rng()).measured
+    assert found is not None
+    assert found.likeness.scores["drums"].f1.value == 1
 
 
 def test_of_too_few_excerpts_or_sources_nothing_is_said_but_how_many_are_needed() -> None:
