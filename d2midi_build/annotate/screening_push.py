@@ -13,6 +13,7 @@ from d2midi_build import manifests
 from d2midi_build.annotate.excerpt import Excerpt, excerpt_of, render_excerpt
 from d2midi_build.annotate.screening import KEY, Asked
 from d2midi_build.annotate.studio.addresses import LOCAL_MEDIA, PEOPLE, media_url
+from d2midi_build.annotate.studio.addresses import title as named
 from d2midi_build.errors import ItemError, UsageError
 from d2midi_build.flow import EntryNode, TakeNode
 from d2midi_build.media.probe import probe
@@ -101,7 +102,7 @@ def media_of(workspace: Workspace) -> Path:
 
 def title_of(workspace: Path) -> str:
     """Title of the workspace's project."""
-    return f"d2midi screening: {workspace.resolve().name}"
+    return named("screening", workspace.resolve().name)
 
 
 def takes(workspace: Workspace) -> dict[str, Asked]:

@@ -104,7 +104,7 @@ def test_one_person_has_one_name_in_a_daw_and_in_label_studio(run: Run, tmp_path
     song = tmp_path / f"{CLIP.clip_id}.mid"
     song.write_bytes(edited(song.read_bytes(), "Violin", lambda notes: notes[1:], TEMPO))
     run("import-midi", song, "--by", "ada@example.org", "--reason", "heard")
-    with pytest.raises(UsageError, match="if that is you, say --by ada@example.org"):
+    with pytest.raises(UsageError, match=r"if that is you, say --by ada@example\.org"):
         run("import-midi", song, "--by", "Ada", "--reason", "heard")
 
 

@@ -142,6 +142,16 @@ class Roll:
         self.drag((box.right, box.at(0)[1]), (box.right + right_px, box.at(0)[1]))
         self.changed(number)
 
+    def heighten(self, number: int) -> None:
+        """Drag the handle in the middle of a note's lower edge down by a row: what happens by mistake."""
+        box = self.select(number)
+        lane = self.layout.lane_of(self.note(number).sent) or self.layout.lanes[0]
+        grabbed = box.at(0.5, 1.0)
+        self.drag(grabbed, (grabbed[0], grabbed[1] + lane.height_px * self.scale))
+        was = self.note(number).place.height
+        now = self._region(self.note(number).region)
+        self.page.wait_for_function(f"{now}.height > {was} * 1.5")
+
     def relabel(self, number: int, hotkey: str) -> None:
         """Give a note another instrument."""
         self.select(number)

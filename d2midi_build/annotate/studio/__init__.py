@@ -1,7 +1,7 @@
 """Note correction in Label Studio: tasks made of sheets, and what people left in them read back.
 
     selection, choosing        which sheets, and their notes from the workspace
-    parts, preparing, blind    what one task holds: a sheet, a part of a dense one, an excerpt to write down from scratch
+    parts, preparing, blind    what a task holds: a sheet, a part of a dense one, an excerpt to write down from scratch
     pages, lanes               where a note lies on a picture
     drawing, png, footage, rendering    pictures and videos that tasks show
     commands                   changes of many notes at once

@@ -6,11 +6,30 @@ from pathlib import PurePath
 from typing import Final
 from urllib.parse import quote
 
+from d2midi_build.digests import sha256_data
+
 LOCAL_MEDIA: Final = "/data/local-files/?d=media"
 """Address of a workspace's media on a Label Studio that serves its folder ``annotation``, as `serve` makes it do."""
 
 PEOPLE: Final = 50
 """How many may answer a task that is to be answered by many."""
+
+
+MOST_TITLE: Final = 50
+"""Characters of a project's title, at most, in Label Studio."""
+
+
+def title(what: str, name: str) -> str:
+    """Title of a project. A name that is too long is cut, and ends with a digest of all of it.
+
+    >>> title("notes", "my-workspace")
+    'd2midi notes: my-workspace'
+    """
+    whole = f"d2midi {what}: {name}"
+    if len(whole) <= MOST_TITLE:
+        return whole
+    mark = sha256_data(name)[:6]
+    return f"{whole[: MOST_TITLE - len(mark) - 1]} {mark}"
 
 
 def media_url(name: PurePath, base: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final, Literal
 
 from d2midi_build.annotate.studio.addresses import LOCAL_MEDIA, media_url, page_of
+from d2midi_build.annotate.studio.addresses import title as title_of
 from d2midi_build.annotate.studio.client import HumanWork, NewTask, NotFound, Project, Studio
 from d2midi_build.annotate.studio.preparing import Prepared, data_of, keep
 from d2midi_build.annotate.studio.regions import regions
@@ -83,9 +84,9 @@ def titles(workspace: Workspace) -> dict[Purpose, str]:
     """Usual titles of a workspace's projects. Audits have their own: nobody is to meet a sheet twice in one."""
     name = workspace.root.resolve().name
     return {
-        "notes": f"d2midi notes: {name}",
-        "planted": f"d2midi notes with planted errors: {name}",
-        "blind": f"d2midi excerpts from scratch: {name}",
+        "notes": title_of("notes", name),
+        "planted": title_of("notes 2", name),  # who works there is not to read what is special about it
+        "blind": title_of("from scratch", name),
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from d2midi_build.annotate.clips import lengths
 from d2midi_build.annotate.studio.addresses import LOCAL_MEDIA, PEOPLE, media_url
+from d2midi_build.annotate.studio.addresses import title as named
 from d2midi_build.annotate.study import design
 from d2midi_build.annotate.study.design import NOTES, ORIGINAL, Dance, Study
 from d2midi_build.annotate.study.stimuli import folder_of, music_in
@@ -163,7 +164,7 @@ def tasks_of(study: Study, media: str = LOCAL_MEDIA) -> list[dict[str, Any]]:
 
 def title_of(name: str) -> str:
     """Title of a study's project."""
-    return f"d2midi study: {name}"
+    return named("study", name)
 
 
 def _dances(
