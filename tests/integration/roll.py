@@ -109,16 +109,17 @@ class Roll:
         box = self.place(note.sent, note.page)
         if self.page.evaluate(f"{self._region(note.region)}.selected"):
             return box  # another click would let it go
-        self.let_go()
         self.page.mouse.click(*box.at(0.25))
         self.page.wait_for_function(f"{self._region(note.region)}?.selected")
         return box
 
     def let_go(self) -> None:
         """Select nothing."""
-        if self.page.evaluate(f"{SELECTED}.regionStore.selection.hasSelection"):
+        if self.page.evaluate(f"{SELECTED}.selectionSize"):
+            beside_fields = {"x": 200, "y": 12}
+            self.page.locator(".d2m-reason").click(position=beside_fields)  # Esc in a field lets nothing go
             self.page.keyboard.press("Escape")
-        self.page.wait_for_function(f"!{SELECTED}.regionStore.selection.hasSelection")
+        self.page.wait_for_function(f"{SELECTED}.selectionSize === 0")
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Press at a point, move on in steps, let go at another."""

@@ -76,7 +76,7 @@ class Drafts:
         media = self._workspace.root / "clips" / clip.clip_id
         return Heard(
             sheet=_sheet(sent, clip),
-            title=sent.sheet_id,
+            title=f"{sent.span_s[0]:g}-{sent.span_s[1]:g} s of {clip.clip_id}",
             video=media / "video.mp4",
             original=media / "original.flac",
             context=sent.context,

@@ -240,6 +240,7 @@ def data_of(prepared: Prepared, rolls: Sequence[str], video: str, listen: str) -
         task.sheet_id,
         f"{first_s:g}-{last_s:g} s of the clip",
         f"part: {task.part}" * (task.part != WHOLE),
+        f"changes count as {task.reason} unless you say otherwise" * bool(task.notes),
     ]
     told = " &middot; ".join(escape(each) for each in words if each)
     if listen:

@@ -15,7 +15,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         help="Folder for Label Studio's database and passwords, outside the workspace; default: one per workspace in "
-        "~/.local/share/d2midi/label-studio.",
+        "~/.local/share/d2midi/label-studio, where `push` and `pull` find it without --url and token.",
         file_okay=False,
         show_default=False,
     ),
