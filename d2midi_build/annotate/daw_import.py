@@ -17,7 +17,7 @@ import numpy as np
 
 from d2midi_build import clock
 from d2midi_build.annotate.clips import ClipNotes
-from d2midi_build.annotate.corrections import Correction, Corrections
+from d2midi_build.annotate.corrections import Correction, Corrections, withdrawal
 from d2midi_build.annotate.daw_export import TOOL, Key, Out, Stamp, outgoing, row_of, stamp_of, tempo_digest
 from d2midi_build.annotate.daw_files import DawFile
 from d2midi_build.annotate.edits import Edit, changes, edits, revised, untouched
@@ -160,7 +160,8 @@ def import_midi(
         elif there in same:
             left[key] = _row(upon, key)
     lists = _by_sheet(left, added, out, clip)
-    made, changed, undone = [], {}, {}
+    made = list[Correction]()
+    changed, undone = dict[str, tuple[Edit, ...]](), dict[str, int]()
     again: list[str] = []
     older: list[str] = []
     for number, part in out.parts.items():
@@ -176,6 +177,11 @@ def import_midi(
         if newer and not anyway:
             known_before = any((line.shown, line.said) == (shown, after.said) for line in mine)
             (again if known_before else older).append(name)
+            continue
+        if base is not None and after == part.layered and not (checked or reviewer):
+            # All is as it went out: nothing is left that they say.
+            made.append(withdrawal(base, at))
+            changed[name], undone[name] = (), len({(e.number, e.kind) for e in edits(upon[number])})
             continue
         made.append(
             Correction(

@@ -98,6 +98,21 @@ def test_from_the_workspace_to_the_daw_and_back(workspace: Workspace, run: Run, 
     assert "a slip? yt-abc_00001000_s000: Violin" in words
 
 
+def test_who_takes_everything_back_says_nothing_any_more(workspace: Workspace, run: Run, tmp_path: Path) -> None:
+    """Or an import that was undone would still dispute what others say."""
+    run("export-midi", CLIP.clip_id, "--out", tmp_path)
+    song = tmp_path / f"{CLIP.clip_id}.mid"
+    as_it_was = song.read_bytes()
+    song.write_bytes(edited(as_it_was, "Violin", lambda notes: notes[1:], TEMPO))
+    run("import-midi", song, "--by", "ada", "--reason", "heard")
+    song.write_bytes(as_it_was)
+    [sheet] = run("import-midi", song, "--by", "ada", "--reason", "heard")["sheets"]
+    assert (sheet["undone"], sheet["edits"]) == (1, {})
+    assert Corrections.read(path_in(workspace)).current(sheet["sheet"]) == []
+    assert run("status")["corrected"] == []
+    assert run("import-midi", song, "--by", "ada", "--reason", "heard")["kept"] == 0
+
+
 def test_one_person_has_one_name_in_a_daw_and_in_label_studio(run: Run, tmp_path: Path) -> None:
     """Under two they would be in conflict with themselves."""
     run("export-midi", CLIP.clip_id, "--out", tmp_path)

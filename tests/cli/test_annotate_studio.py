@@ -129,7 +129,7 @@ def test_work_that_was_left_alone_is_named(run: Run, stub: Stub, workspace: Work
     filmed(workspace, sheet_tasks(workspace, candidates(workspace), earlier, []))
     submitted(stub, "yt-a_00000000_s000.all", "Corrected")
     said = run("push", "--command", "shift all +20ms").stdout
-    assert "left alone, since somebody works on it: yt-a_00000000_s000.all" in said
+    assert "left alone, since somebody has worked on it: yt-a_00000000_s000.all" in said
     assert "0 tasks made, 1 renewed, 0 as they were" in said
 
 

@@ -28,6 +28,10 @@ class Excerpt:
         """Its name, e.g. ``yt-abc_00001000@20``."""
         return f"{self.clip_id}@{self.start_s}"
 
+    def overlaps(self, other: Excerpt) -> bool:
+        """Whether they have seconds in common."""
+        return self.clip_id == other.clip_id and self.start_s < other.end_s and other.start_s < self.end_s
+
     @property
     def source(self) -> str:
         """The video it is of."""
@@ -62,7 +66,7 @@ def excerpts(candidates: Mapping[str, int], n: int, seed: int) -> list[Excerpt]:
         for source in rng.permutation(sorted(free)).tolist():
             drawn = free[source][int(rng.integers(len(free[source])))]
             found.append(drawn)
-            free[source] = [each for each in free[source] if not _overlap(each, drawn)]
+            free[source] = [each for each in free[source] if not each.overlaps(drawn)]
             if not free[source]:
                 del free[source]
     return found[:n]
@@ -74,7 +78,3 @@ def _spans(clip_id: str, n_frames: int) -> list[Excerpt]:
         first, last = sheet.start_frame // clock.FPS, sheet.end_frame // clock.FPS
         found += [Excerpt(clip_id, at, at + LENGTH_S) for at in range(first, last - LENGTH_S + 1)]
     return found
-
-
-def _overlap(one: Excerpt, other: Excerpt) -> bool:
-    return one.clip_id == other.clip_id and one.start_s < other.end_s and other.start_s < one.end_s

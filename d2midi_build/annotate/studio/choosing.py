@@ -14,11 +14,16 @@ from d2midi_build import tables
 from d2midi_build.annotate.audit.excerpts import excerpts
 from d2midi_build.annotate.clips import read_clip
 from d2midi_build.annotate.corrections import Corrections, path_in
-from d2midi_build.annotate.studio.blind import blind
+from d2midi_build.annotate.studio import sent
+from d2midi_build.annotate.studio.blind import PART, blind, excerpt_of
 from d2midi_build.annotate.studio.preparing import Opened, Prepared, Wishes, prepared
 from d2midi_build.annotate.studio.selection import Candidate
+from d2midi_build.annotate.studio.sent import SentTask
 from d2midi_build.errors import UsageError
 from d2midi_build.workspace import Workspace
+
+_ROOM: Final = 3
+"""Excerpts that one sent before can stand in the way of: so many overlap it."""
 
 _CLIPS: Final = 8
 """Clips kept open: sheets of one clip are often apart where doubtful ones come first."""
@@ -48,10 +53,22 @@ def sheet_tasks(
 def excerpt_tasks(
     workspace: Workspace, candidates: Sequence[Candidate], n: int, seed: int
 ) -> Iterator[Prepared]:
-    """The tasks of ``n`` excerpts of the clips of some sheets, drawn by a seed."""
+    """The tasks of ``n`` excerpts of the clips of some sheets, drawn by a seed; fewer if there is no room.
+
+    None overlaps one that was sent before: the same seconds would count twice.
+    """
     lengths = {each.clip_id: each.sheet.clip_frames for each in candidates}
-    for excerpt in excerpts(lengths, n, seed):
+    before = [excerpt_of(task) for task in sent_excerpts(workspace)]
+    drawn = excerpts(lengths, n + _ROOM * len(before), seed)
+    fit = [each for each in drawn if each in before or not any(map(each.overlaps, before))]
+    for excerpt in fit[:n]:
         yield blind(excerpt, read_clip(workspace, excerpt.clip_id))
+
+
+def sent_excerpts(workspace: Workspace) -> list[SentTask]:
+    """The excerpts that were sent before."""
+    paths = sorted((workspace.annotation / "sent").glob(f"*.{PART}@*.json"))
+    return [sent.read(path) for path in paths]
 
 
 def _kinematic(workspace: Workspace, clip_id: str) -> npt.NDArray[np.float64]:

@@ -45,6 +45,9 @@ __all__ = ["VERSION", "Draft", "HumanWork", "NewTask", "NotFound", "Project", "S
 VERSION: Final = "1.23.2"
 """The Label Studio that this was tested with, and that `serve` starts."""
 
+FIRST_S: Final = 15.0
+"""Longest wait, in seconds, for a server that has not answered yet."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -75,7 +78,7 @@ class Studio:
         token : str
             A legacy or personal access token.
         patience_s : float
-            Seconds to wait for it, here and in each later call.
+            Seconds to wait for it in each later call; here not more than `FIRST_S`, since it may not be there at all.
         on_wait : callable, optional
             Told in words before each pause.
 
@@ -90,9 +93,10 @@ class Studio:
             raise UsageError(
                 "no token for Label Studio: set LABEL_STUDIO_API_KEY or use `d2midi annotate login`"
             )
-        studio = cls(Transport(url, token, patience=Patience(patience_s, on_wait)))
+        studio = cls(Transport(url, token, patience=Patience(min(patience_s, FIRST_S), on_wait)))
         try:
             studio._check()
+            studio._http.patience = Patience(patience_s, on_wait)
         except BaseException:
             studio.close()
             raise

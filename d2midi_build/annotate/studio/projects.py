@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from d2midi_build.annotate.studio.transport import Busy, NotFound, Transport
-from d2midi_build.errors import PermanentError
+from d2midi_build.errors import PermanentError, UsageError
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,11 @@ def connect_storage(http: Transport, project_id: int, folder: Path) -> None:
         try:
             http.once("POST", "/api/storages/localfiles/", body=body)
             return
+        except PermanentError as error:
+            raise UsageError(
+                f"{http.url} does not show the media of this workspace ({path}): start `d2midi annotate serve` for it, "
+                f"or say with --media where the server finds them. It says: {error}"
+            ) from error
         except Busy as trouble:
             waiting.pause(trouble)
 

@@ -181,7 +181,7 @@ def _answer(
     if not what.verdict:
         raise UsageError("it has no verdict: Corrected, No change needed or Drop clip")
     if sent.part == PART and what.verdict != "drop" and not (what.rows or what.remark):
-        raise UsageError("nothing was written down: say in the remark if there is nothing to hear")
+        raise UsageError("nothing was written down, and no remark says that there is nothing to hear")
     lead = annotation["lead_time"]
     known = lead is not None and 0 <= lead <= _LONGEST_S
     return Answer(sent, what, by, _utc(str(annotation["updated_at"])), float(lead) if known else None)
@@ -272,7 +272,7 @@ def _drop(workspace: Workspace, answers: Sequence[Answer], found: Pulled, keep: 
             found.problems.append(
                 (
                     clip_id,
-                    f"{who} would drop it, {' and '.join(others)} corrected it: see `d2midi screen decide`",
+                    f"{who} would drop it, {' and '.join(others)} did not: see `d2midi screen decide`",
                 )
             )
         elif drops and (since is None or _time(since.at) < _time(drops[-1].at)):

@@ -175,7 +175,7 @@ def running(
         yield served
 
 
-def check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int, option: str = "--port") -> None:
     """See that nothing listens there: Label Studio would silently take the next port.
 
     Raises
@@ -190,7 +190,8 @@ def check_port(host: str, port: int) -> None:
             tried.bind(place)
     except OSError as error:
         raise UsageError(
-            f"cannot serve at {host}:{port} ({error}): stop what runs there, or choose another with --port"
+            f"cannot serve at {host}:{port} ({error}): stop what runs there, or choose another with {option} "
+            "(the address: --host)"
         ) from error
 
 

@@ -132,7 +132,7 @@ def import_midi(
     What comes back is compared with what went out: notes that you did not touch keep their exact times. Reading a file
     again adds what is new in it, under the new reason, and takes back what was undone in the DAW.
 
-    Example: `d2midi annotate import-midi song.mid --by ada --reason heard`
+    Example: `d2midi annotate import-midi song.mid --by ada@example.org --reason heard`
     """
     from d2midi_build.annotate import daw_import
     from d2midi_build.annotate.clips import read_clip

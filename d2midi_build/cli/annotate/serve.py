@@ -65,12 +65,19 @@ def serve(
     Example: `d2midi annotate serve`, and in another terminal `d2midi annotate push`
     """
     from d2midi_build.annotate.studio.hearing import listening
-    from d2midi_build.annotate.studio.server import named, reached
+    from d2midi_build.annotate.studio.server import check_port, named, reached
     from d2midi_build.annotate.studio.server import serve as run
+    from d2midi_build.errors import UsageError
     from d2midi_build.workspace import Workspace
 
     need_label_studio()
+    if port == listen_port:
+        raise UsageError(
+            f"Label Studio and the Listen page cannot both listen at port {port}: see --listen-port"
+        )
+    _addresses(public_url, listen_url)
     opened = Workspace.open(workspace)
+    check_port(host, listen_port, "--listen-port")
     url, public = f"http://{reached(host)}:{port}", public_url or f"http://{named(host)}:{port}"
     run(
         workspace,
@@ -104,6 +111,7 @@ def listen(
     from d2midi_build.workspace import Workspace
 
     need_label_studio()
+    _addresses(url, listen_url)
     with listening(Workspace.open(workspace), url, url, host=host, port=port, listen_url=listen_url) as where:
         typer.echo(
             f"The Listen page runs at {where}; give this address to `d2midi annotate push --listen`. Ctrl-C stops it."
@@ -112,3 +120,17 @@ def listen(
             threading.Event().wait()
         except KeyboardInterrupt:
             typer.echo("The Listen page is stopped.")
+
+
+def _addresses(label_studio: str, listen: str) -> None:
+    """Check addresses that annotators get: both of one host, or browsers do not give the page their session."""
+    from urllib.parse import urlsplit
+
+    from d2midi_build.annotate.studio.transport import checked_url
+
+    hosts = [urlsplit(checked_url(each)).hostname for each in (label_studio, listen) if each]
+    if len(set(hosts)) > 1:
+        typer.echo(
+            f"The Listen page at {hosts[1]} will let nobody in: it must have Label Studio's host name, {hosts[0]}.",
+            err=True,
+        )

@@ -57,7 +57,7 @@ def settle(
 ) -> None:
     """Settle a conflict, as a reviewer: one of the corrections counts.
 
-    Example: `d2midi annotate settle yt-abc_00001000_s002 --take ada --by rita`
+    Example: `d2midi annotate settle yt-abc_00001000_s002 --take ada@example.org --by rita@example.org`
     """
     from d2midi_build.annotate.corrections import Corrections, append, path_in, settlement
     from d2midi_build.workspace import Workspace
@@ -78,7 +78,7 @@ def withdraw(
 ) -> None:
     """Take your correction of a sheet back: those of others count, or the machine's notes.
 
-    Example: `d2midi annotate withdraw yt-abc_00001000_s002 --by ada`
+    Example: `d2midi annotate withdraw yt-abc_00001000_s002 --by ada@example.org`
     """
     from d2midi_build.annotate.corrections import Corrections, append, path_in, withdrawal
     from d2midi_build.workspace import Workspace

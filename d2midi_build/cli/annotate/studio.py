@@ -148,7 +148,9 @@ def push(
     from d2midi_build.annotate.studio.preparing import Wishes
     from d2midi_build.annotate.studio.push import Places, push, titles
     from d2midi_build.annotate.studio.selection import candidates, select
+    from d2midi_build.annotate.studio.transport import checked_url
     from d2midi_build.cli.progress import counted
+    from d2midi_build.cli.running import stoppable
     from d2midi_build.errors import UsageError
     from d2midi_build.report.clips import find_clip
     from d2midi_build.workspace import Workspace
@@ -173,14 +175,18 @@ def push(
         limit=limit,
         clips=[find_clip(workspace, name) for name in clips or ()],
     )
+    if not chosen:
+        raise UsageError(
+            "no sheet is left by these options; `d2midi annotate push --help` says what each leaves out"
+        )
     failed: list[tuple[str, str]] = []
     tasks = (
         excerpt_tasks(opened, chosen, blind, seed) if blind else sheet_tasks(opened, chosen, wishes, failed)
     )
     usual = titles(opened)["blind" if blind else "planted" if plant else "notes"]
     access = access_of(workspace, url)
-    where = Places(media.rstrip("/") or LOCAL_MEDIA, listen or access.listen_url)
-    with studio_of(access) as studio, counted("push", "sheets", quiet=quiet or as_json) as say:
+    where = Places(media.rstrip("/") or LOCAL_MEDIA, checked_url(listen) if listen else access.listen_url)
+    with stoppable(), studio_of(access) as studio, counted("push", "sheets", quiet=quiet or as_json) as say:
         done = 0
 
         def on_done(count: int) -> None:
@@ -228,7 +234,7 @@ def pull(
     """Take what annotators submitted in Label Studio as corrections, each under its author's name.
 
     Notes that nobody touched keep their exact times. What cannot be read whole is told and left out. A second pull
-    changes nothing. Drafts that were not submitted are not read.
+    changes nothing. Drafts that were not submitted are not read. Exit code 1 if something was not used.
 
     Example: `d2midi annotate pull --reviewer rita@example.org`
     """
@@ -236,10 +242,12 @@ def pull(
     from d2midi_build.annotate.studio.pull import pull
     from d2midi_build.annotate.studio.push import titles
     from d2midi_build.cli.progress import counted
+    from d2midi_build.cli.running import stoppable
     from d2midi_build.workspace import Workspace
 
     opened = Workspace.open(workspace)
     with (
+        stoppable(),
         studio_of(access_of(workspace, url)) as studio,
         counted("pull", "tasks", quiet=quiet or as_json) as say,
     ):
@@ -286,7 +294,9 @@ def _tell_pushed(found: Pushed) -> None:
     for sheet, message in found.failed:
         typer.echo(f"not sent: {sheet}: {message}")
     for key in found.kept:
-        typer.echo(f"left alone, since somebody works on it: {key} (its notes have changed here since)")
+        typer.echo(
+            f"left alone, since somebody has worked on it: {key} (what would be sent now is another version)"
+        )
     typer.echo(f"{found.made} tasks made, {found.renewed} renewed, {found.same} as they were")
     typer.echo(f"Annotate at {stream_of(found.project.url)} (the list of tasks shows what others answered)")
 
@@ -310,7 +320,6 @@ def _pulled(workspace: Workspace, found: Pulled, after: Corrections) -> dict[str
                 "suspicions": [suspicion_data(each.sheet_id, slip) for slip in slips],
             }
         )
-    standings = [after.standing(name) for name in sorted({each.sheet_id for each in found.corrections})]
     return {
         "tasks": found.n_tasks,
         "answered": found.n_answered,
@@ -318,7 +327,7 @@ def _pulled(workspace: Workspace, found: Pulled, after: Corrections) -> dict[str
         "kept": len(found.corrections),
         "repeated": found.repeated,
         "sheets": sheets,
-        "conflicts": [standing.told() for standing in standings if standing.conflict],
+        "conflicts": [standing.told() for standing in after.disputed()],
         "partly": [{"sheet": name, "by": by, "missing": missing} for name, by, missing in found.partly],
         "flags": [{"task": name, "message": message} for name, message in found.flags],
         "remarks": [{"task": name, "by": by, "remark": remark} for name, by, remark in found.remarks],

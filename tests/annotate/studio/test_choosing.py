@@ -12,8 +12,9 @@ from d2midi_build.annotate.clips import ClipNotes
 from d2midi_build.annotate.corrections import Corrections, append, path_in
 from d2midi_build.annotate.studio import choosing
 from d2midi_build.annotate.studio.answers import Answer, correction
-from d2midi_build.annotate.studio.choosing import excerpt_tasks, sheet_tasks
-from d2midi_build.annotate.studio.preparing import Opened, Wishes, prepared
+from d2midi_build.annotate.studio.blind import excerpt_of
+from d2midi_build.annotate.studio.choosing import excerpt_tasks, sent_excerpts, sheet_tasks
+from d2midi_build.annotate.studio.preparing import Opened, Wishes, keep, prepared
 from d2midi_build.annotate.studio.regions import left
 from d2midi_build.annotate.studio.selection import candidates
 from d2midi_build.workspace import Workspace
@@ -99,3 +100,16 @@ def test_excerpts_are_drawn_by_the_seed_of_the_clips_of_the_sheets(workspace: Wo
     assert len({*one}) == 5
     assert one == same != other
     assert {key.partition("@")[0] for key in one} == {CLIPS[0].clip_id, CLIPS[2].clip_id}
+
+
+def test_excerpts_go_around_those_that_were_sent_before(workspace: Workspace) -> None:
+    """The same seconds would count twice."""
+    known = candidates(workspace)
+    for task in excerpt_tasks(workspace, known, 2, seed=1):
+        keep(workspace, task)
+    before = [excerpt_of(each) for each in sent_excerpts(workspace)]
+    assert len(before) == 2
+    again = [excerpt_of(each.task) for each in excerpt_tasks(workspace, known, 50, seed=2)]
+    assert again
+    for each in again:
+        assert each in before or not any(each.overlaps(other) for other in before)

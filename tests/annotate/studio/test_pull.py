@@ -428,7 +428,7 @@ def test_who_would_drop_what_another_corrects_drops_nothing(trial: Trial) -> Non
     trial.shelf.submit(trial.told[0], trial.editor().items, by=2)
     found = trial.pull()
     assert found.dropped == []
-    assert "ada@example.org would drop it, bob@example.org corrected it" in found.problems[0][1]
+    assert "ada@example.org would drop it, bob@example.org did not" in found.problems[0][1]
 
 
 def test_whoever_answers_otherwise_later_drops_no_more(trial: Trial) -> None:
