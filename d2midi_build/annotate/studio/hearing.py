@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from d2midi_build import clock
@@ -21,7 +20,7 @@ from d2midi_build.annotate.studio import drafts
 from d2midi_build.annotate.studio.addresses import task_of
 from d2midi_build.annotate.studio.blind import PART
 from d2midi_build.annotate.studio.preparing import kept_task
-from d2midi_build.annotate.studio.regions import RegionsError, left
+from d2midi_build.annotate.studio.regions import RegionsError, left, readable
 from d2midi_build.annotate.studio.sent import SentTask
 from d2midi_build.annotate.studio.tasks import Task, read_task
 from d2midi_build.annotate.studio.transport import NotFound, Patience, Transport
@@ -31,7 +30,6 @@ from d2midi_build.workspace import Workspace
 PORT: Final = 8081
 
 _PATIENCE_S: Final = 5.0
-_OF_TASK: Final = ("verdict", "commands", "remark", "reason")
 _CLIPS: Final = 16
 
 
@@ -136,33 +134,12 @@ def _read(result: object, sent: SentTask) -> tuple[dict[int, Row], tuple[str, ..
     try:
         return left(result, sent).rows, ()
     except RegionsError as error:
-        return _what_can_be_read(result, sent), error.problems
-
-
-def _what_can_be_read(result: object, sent: SentTask) -> dict[int, Row]:
-    """Each rectangle by itself; commands are not done."""
-    found: dict[int, Row] = {}
-    for items in _regions(result if isinstance(result, list) else ()):
-        try:
-            alone = left(items, sent).rows
-        except RegionsError:
-            continue
-        for number, row in alone.items():
-            found[number if number >= 0 else min([0, *found]) - 1] = row
-    return found
+        return readable(result, sent), error.problems
 
 
 def _ids(result: object) -> set[str]:
     items = result if isinstance(result, list) else []
     return {str(item.get("id")) for item in items if isinstance(item, dict)}
-
-
-def _regions(items: Iterable[Any]) -> Iterable[list[Any]]:
-    by_id: dict[str, list[Any]] = defaultdict(list)
-    for item in items:
-        if isinstance(item, dict) and item.get("from_name") not in _OF_TASK:
-            by_id[str(item.get("id"))].append(item)
-    return by_id.values()
 
 
 def _sheet(sent: SentTask, clip: ClipNotes) -> Sheet:

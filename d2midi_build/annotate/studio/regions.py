@@ -47,7 +47,7 @@ from d2midi_build.annotate.studio.pages import Rectangle
 from d2midi_build.annotate.studio.sent import OURS, SentNote, SentTask
 from d2midi_build.music.instruments import DRUM, instrument_named
 
-__all__ = ["Flag", "FlagKind", "Left", "RegionsError", "Verdict", "left", "regions"]
+__all__ = ["Flag", "FlagKind", "Left", "RegionsError", "Verdict", "left", "readable", "regions"]
 
 Verdict = Literal["corrected", "no_change", "drop", ""]
 
@@ -185,6 +185,15 @@ def left(result: object, sent: SentTask) -> Left:
         verdict=verdict,
         remark=remark(read.answers.get("remark", "")),
     )
+
+
+def readable(result: object, sent: SentTask) -> dict[int, Row]:
+    """The notes of a result that can be read, by number as in `Left`; of a result that `left` refuses, too.
+
+    For people to hear what they have so far, and for nothing else.
+    """
+    problems = Problems()
+    return _notes(read_result(result, sent, problems), sent, problems)[0]
 
 
 def _notes(

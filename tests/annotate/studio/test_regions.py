@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from d2midi_build.annotate.edits import edits, revised
 from d2midi_build.annotate.layering import Layered, Row, notes_of
 from d2midi_build.annotate.studio.items import MOST_REMARK
-from d2midi_build.annotate.studio.regions import Left, RegionsError, left, regions
+from d2midi_build.annotate.studio.regions import Left, RegionsError, left, readable, regions
 from d2midi_build.annotate.studio.sent import SentTask, region_id
 from tests.annotate.making import RATE, band, labelled, later, row, some_rows
 from tests.annotate.studio.sending import Editor, task
@@ -608,3 +608,18 @@ def test_a_spoilt_result_is_an_error_or_notes(data: st.DataObject) -> None:
         notes_of(found.rows.values())
         assert all(0 <= each.onset_s < 31 for each in found.rows.values())
         assert {*found.reasons} <= {*found.rows, *ROWS}
+
+
+def test_of_a_result_that_is_refused_what_can_be_read_is_read() -> None:
+    """The Listen page plays it, whatever else is wrong."""
+    sent = task({0: row(1.0), 1: row(2.0, 62), 2: row(3.0, 64)})
+    editor = Editor(sent)
+    editor.item(1)["value"]["x"] = 200
+    editor.draw("drawn00001", 0, (600, 400), (100, 40))
+    editor.answer("commands", "no command at all")
+    assert len(_problems(editor)) == 2
+    found = readable(editor.items, sent)
+    assert {n: found[n] for n in (0, 2)} == {n: sent.rows[n] for n in (0, 2)}
+    assert set(found) == {-1, 0, 2}
+    assert readable("no list", sent) == {}
+    assert readable([editor.items[0]], sent) == {0: sent.rows[0]}
