@@ -98,7 +98,9 @@ def test_from_the_workspace_to_the_daw_and_back(workspace: Workspace, run: Run, 
     assert "a slip? yt-abc_00001000_s000: Violin" in words
 
 
-def test_who_takes_everything_back_says_nothing_any_more(workspace: Workspace, run: Run, tmp_path: Path) -> None:
+def test_who_takes_everything_back_says_nothing_any_more(
+    workspace: Workspace, run: Run, tmp_path: Path
+) -> None:
     """Or an import that was undone would still dispute what others say."""
     run("export-midi", CLIP.clip_id, "--out", tmp_path)
     song = tmp_path / f"{CLIP.clip_id}.mid"
