@@ -219,7 +219,8 @@ class Corrections:
         if found is None or found.withdrawn:
             others = sorted((line.by for line in self.current(sheet_id)), key=person)
             raise UsageError(
-                f"{by} has no correction of {sheet_id!r}; corrected by: {', '.join(others) or 'nobody'}"
+                f"{by} has no correction of {sheet_id!r}; corrected by: {', '.join(others) or 'nobody'}. "
+                "`d2midi annotate status` names sheets and people"
             )
         return found
 

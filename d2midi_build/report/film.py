@@ -143,6 +143,8 @@ def _pictures(
         scaled = ffmpeg.input(file_url(video), threads=1, **seek).video.filter("scale", width, height)
         return scaled.output(name, **most, **options)
 
+    if not video.is_file():
+        raise missing(clip, video)
     note_decode("video", video)
     n_shown = first
     for time_s, picture in read_frames(output, width, height, "bgr24", f"reading {video}"):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from d2midi_build.cli.annotate.options import need_label_studio
 from d2midi_build.cli.options import DEFAULT_WORKSPACE, WorkspaceOption
 
 UrlOption = Annotated[
@@ -30,12 +31,16 @@ def login(url: UrlOption = "", workspace: WorkspaceOption = DEFAULT_WORKSPACE) -
     """
     from d2midi_build.annotate.studio.client import Studio
     from d2midi_build.annotate.studio.credentials import remember, url_for
+    from d2midi_build.errors import UsageError
 
+    need_label_studio()
     where = url_for(workspace, url)
     if sys.stdin.isatty():
         token = typer.prompt(f"Token for {where}", hide_input=True).strip()
     else:
         token = sys.stdin.readline().strip()
+    if not token:
+        raise UsageError(f"no token was given: copy one from Account & Settings of {where}")
     with Studio.connect(where, token, patience_s=10.0) as studio:
         who = studio.whoami()
     remember(where, token)
