@@ -15,6 +15,7 @@ from typing import Any, Final
 from d2midi_build.annotate.audit import record
 from d2midi_build.annotate.audit.record import BlindResult, PlantedResult, Result
 from d2midi_build.annotate.corrections import Correction, Corrections, append, path_in, person
+from d2midi_build.annotate.edits import Edit, edits
 from d2midi_build.annotate.sheets import clip_of_sheet
 from d2midi_build.annotate.studio.answers import TOOL, Answer, correction, found_errors
 from d2midi_build.annotate.studio.blind import PART, excerpt_of
@@ -42,6 +43,8 @@ class Pulled:
         Tasks of the project; those that somebody submitted; those that somebody has begun.
     corrections : list of Correction
         Those that are new.
+    changed : dict
+        By sheet and author of those: what they changed themselves, without what others had before.
     repeated : int
         Corrections that were there already.
     planted, blind : int
@@ -63,6 +66,7 @@ class Pulled:
     n_answered: int = 0
     n_drafts: int = 0
     corrections: list[Correction] = field(default_factory=list)
+    changed: dict[tuple[str, str], tuple[Edit, ...]] = field(default_factory=dict)
     repeated: int = 0
     planted: int = 0
     blind: int = 0
@@ -214,6 +218,8 @@ def _correct(
             continue
         if _is_new(made, known):
             new.append(made)
+            before = edits(shown)
+            found.changed[sheet_id, made.by] = tuple(e for e in edits(made.layered) if e not in before)
         else:
             found.repeated += 1
     found.corrections = append(path_in(workspace), new) if keep else new

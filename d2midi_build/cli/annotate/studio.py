@@ -303,7 +303,7 @@ def _tell_pushed(found: Pushed) -> None:
 
 def _pulled(workspace: Workspace, found: Pulled, after: Corrections) -> dict[str, Any]:
     from d2midi_build.annotate.clips import lengths
-    from d2midi_build.annotate.edits import counts, edits
+    from d2midi_build.annotate.edits import counts
     from d2midi_build.annotate.sheets import clip_of_sheet
     from d2midi_build.annotate.summary import edits_data, suspicion_data, suspicious
 
@@ -316,7 +316,7 @@ def _pulled(workspace: Workspace, found: Pulled, after: Corrections) -> dict[str
             {
                 "sheet": each.sheet_id,
                 "by": each.by,
-                "edits": edits_data(counts(edits(each.layered))),
+                "edits": edits_data(counts(found.changed[each.sheet_id, each.by])),
                 "suspicions": [suspicion_data(each.sheet_id, slip) for slip in slips],
             }
         )

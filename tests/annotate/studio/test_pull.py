@@ -478,3 +478,18 @@ def test_video_and_surroundings_are_as_sent_and_not_as_they_are(tmp_path: Path) 
     assert missing
     for each in spoilt:
         assert not missing & {row.seen for row in each.task.context}
+
+
+def test_what_others_changed_before_is_not_said_of_who_goes_on_from_it(trial: Trial) -> None:
+    editor = trial.editor()
+    editor.drop(0)
+    trial.shelf.submit(trial.told[0], editor.items)
+    trial.pull()
+    [task] = prepared(Opened.of(trial.clip, trial.corrections()), 1, _USUAL)
+    editor = Editor(task.task)
+    editor.drop(1)
+    trial.shelf.submit(trial.add(task), editor.items, by=2)
+    found = trial.pull()
+    [made] = found.corrections
+    assert {edit.number for edit in edits(made.layered)} == {0, 1}
+    assert [edit.number for edit in found.changed[SHEET, "bob@example.org"]] == [1]
