@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -189,21 +190,35 @@ class Corrections:
         return tuple(self._of.get(sheet_id, ()))
 
     def current(self, sheet_id: str) -> list[Correction]:
-        """The newest of each person for a sheet, in order, without those that are withdrawn."""
+        """The newest of each person for a sheet, in order, without those that are withdrawn.
+
+        What was carried over under somebody's name is not what they say of this sheet: it is counted apart.
+        """
         lines = self._of.get(sheet_id, [])
-        newest = {person(line.by): place for place, line in enumerate(lines)}
+        newest = {(person(line.by), bool(line.carried_from)): place for place, line in enumerate(lines)}
         return [lines[place] for place in sorted(newest.values()) if not lines[place].withdrawn]
 
-    def newest_of(self, sheet_id: str, by: str) -> Correction | None:
-        """A person's newest line for a sheet, one that withdraws included."""
-        mine = [line for line in self._of.get(sheet_id, ()) if person(line.by) == person(by)]
+    def newest_of(self, sheet_id: str, by: str, *, carried: bool = False) -> Correction | None:
+        """A person's newest line for a sheet, one that withdraws included; or that carried over under their name."""
+        mine = [
+            line
+            for line in self._of.get(sheet_id, ())
+            if person(line.by) == person(by) and bool(line.carried_from) == carried
+        ]
         return mine[-1] if mine else None
 
+    def after(self, at: str) -> str:
+        """A time, or one just after the last line where that is later: what is said now counts, whatever clocks say."""
+        last = max((line.at for line in self.lines), default="")
+        if last < at:
+            return at
+        return (datetime.fromisoformat(last) + timedelta(microseconds=1)).isoformat()
+
     def since_withdrawal(self, sheet_id: str, by: str) -> list[Correction]:
-        """A person's lines for a sheet, in order, without those that they have withdrawn."""
+        """A person's own lines for a sheet, in order, without those that they have withdrawn."""
         found: list[Correction] = []
         for line in self._of.get(sheet_id, ()):
-            if person(line.by) == person(by):
+            if person(line.by) == person(by) and not line.carried_from:
                 found = [] if line.withdrawn else [*found, line]
         return found
 
@@ -216,6 +231,8 @@ class Corrections:
             If there is none, or it was withdrawn; names who has one.
         """
         found = self.newest_of(sheet_id, by)
+        if found is None or found.withdrawn:
+            found = self.newest_of(sheet_id, by, carried=True)
         if found is None or found.withdrawn:
             others = sorted((line.by for line in self.current(sheet_id)), key=person)
             raise UsageError(
@@ -270,7 +287,8 @@ def news(known: Corrections, new: Iterable[Correction]) -> list[Correction]:
     """Those that do not repeat their author's newest for the sheet."""
     kept = []
     for correction in new:
-        before = known.newest_of(correction.sheet_id, correction.by)
+        carried = bool(correction.carried_from)
+        before = known.newest_of(correction.sheet_id, correction.by, carried=carried)
         if correction.withdrawn if before is None else correction.repeats(before):
             continue
         kept.append(correction)
@@ -280,14 +298,7 @@ def news(known: Corrections, new: Iterable[Correction]) -> list[Correction]:
 def withdrawal(correction: Correction, at: str) -> Correction:
     """The line that takes a correction back."""
     return replace(
-        correction,
-        at=at,
-        withdrawn=True,
-        layered=_NOTHING,
-        shown="",
-        tool="withdraw",
-        carried_from="",
-        lead_s=None,
+        correction, at=at, withdrawn=True, layered=_NOTHING, shown="", tool="withdraw", lead_s=None
     )
 
 

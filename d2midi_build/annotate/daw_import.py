@@ -178,8 +178,13 @@ def import_midi(
             known_before = any((line.shown, line.said) == (shown, after.said) for line in mine)
             (again if known_before else older).append(name)
             continue
-        if base is not None and after == part.layered and not (checked or reviewer):
-            # All is as it went out: nothing is left that they say.
+        if (
+            base is not None
+            and after == part.layered
+            and not (checked or reviewer)
+            and not then.since_withdrawal(name, by)
+        ):
+            # All is as it went out, and they had said nothing before: nothing is left that they say.
             made.append(withdrawal(base, at))
             changed[name], undone[name] = (), len({(e.number, e.kind) for e in edits(upon[number])})
             continue

@@ -206,6 +206,12 @@ def newest(annotations: Sequence[Any], people: Mapping[int, str]) -> Newest:
                 f"annotation {_short(number)} does not say {'when' if by else 'by whom'} it was made"
             )
             continue
+        changed_by = annotation.get("updated_by")
+        if changed_by is not None and changed_by != _id(annotation.get("completed_by")):
+            problems.append(
+                f"annotation {_short(number)} of {by} was changed by somebody else: each answers for themselves"
+            )
+            continue
         read += 1
         skipped, seconds = bool(annotation.get("was_cancelled")), _seconds(annotation.get("lead_time"))
         given = Given(by, at, annotation.get("result"), skipped, seconds)
@@ -225,6 +231,10 @@ def cell(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
+def _id(completed_by: object) -> object:
+    return completed_by.get("id") if isinstance(completed_by, Mapping) else completed_by
+
+
 def _person(completed_by: object, people: Mapping[int, str]) -> str:
     email: object = None
     if isinstance(completed_by, Mapping):
@@ -237,11 +247,11 @@ def _person(completed_by: object, people: Mapping[int, str]) -> str:
 def _time(text: object) -> datetime | None:
     try:
         found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
+        if found is None:
+            return None
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    if found is None:
-        return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _seconds(value: object) -> float | None:

@@ -16,6 +16,7 @@ overlay for them: they are reported (`screening_pull.record`), and the genre bel
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -172,20 +173,22 @@ def read(
         Email of the person whose answer counts alone where people disagree.
     """
     settled, problems, unanswered, skipped = [], [], 0, 0
+    by_take: dict[str, list[AnsweredTask]] = defaultdict(list)
     for task in tasks:
         if not task.key.startswith(KEY):
             if task.problem:
                 problems.append(f"task {task.id}: {task.problem}")
             continue
         take_id = task.key.removeprefix(KEY)
-        where = f"task {task.id} ({take_id})"
         if task.problem:
-            problems.append(f"{where}: {task.problem}")
-            continue
-        if take_id not in takes:
-            problems.append(f"{where}: the workspace has no such take any more")
-            continue
-        left = newest(task.annotations, people)
+            problems.append(f"task {task.id} ({take_id}): {task.problem}")
+        elif take_id not in takes:
+            problems.append(f"task {task.id} ({take_id}): the workspace has no such take any more")
+        else:
+            by_take[take_id].append(task)
+    for take_id, copies in by_take.items():  # two pushes at once may have made a task twice
+        where = f"task {copies[0].id} ({take_id})"
+        left = newest([each for task in copies for each in task.annotations], people)
         problems += [f"{where}: {problem}" for problem in left.problems]
         answers = []
         for given in left.given:

@@ -15,15 +15,14 @@ import csv
 import io
 import os
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from d2midi_build import overlays
 from d2midi_build.annotate.forms import cell, stamp
 from d2midi_build.annotate.screening import QUESTIONS, Answers, Settled
 from d2midi_build.errors import UsageError
-from d2midi_build.screening.verdicts import Verdict, Word
+from d2midi_build.screening.verdicts import Verdict, Verdicts, Word
 from d2midi_build.workspace import Workspace
 
 COLUMNS: Final = (
@@ -52,13 +51,11 @@ def verdicts(settled: Iterable[Settled], path: Path) -> tuple[list[Verdict], lis
     WorkspaceError
         If they cannot be read.
     """
-    known: dict[str, Verdict] = {}
-    for verdict in overlays.read(path, lambda data: Verdict(**data)):
-        known[verdict.item] = verdict
+    known = Verdicts(path)
     new, decided_since = [], []
     for each in settled:
         made = _verdict(each)
-        own, shared = known.get(each.asked.take_id), known.get(each.asked.video_id)
+        own, shared = known.newest(each.asked.take_id), known.newest(each.asked.video_id)
         if own is not None and _says(own, made):
             continue
         others = [verdict for verdict in (own, shared) if verdict is not None and not _answered(verdict)]
@@ -128,7 +125,12 @@ def _answered(verdict: Verdict) -> bool:
 
 
 def _older(verdict: Verdict, made: Verdict) -> bool:
-    return datetime.fromisoformat(verdict.at) < datetime.fromisoformat(made.at)
+    """Whether a verdict is older; one whose time cannot be read is not."""
+    try:
+        at = datetime.fromisoformat(verdict.at)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)) < datetime.fromisoformat(made.at)
+    except (ValueError, OverflowError):
+        return False
 
 
 def _gives_way(own: Verdict, withdrawal: Verdict) -> bool:

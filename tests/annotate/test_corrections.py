@@ -223,6 +223,29 @@ def test_what_was_saved_last_counts_in_whatever_order_it_was_read() -> None:
         assert Corrections(lines).standing(SHEET).applied is newer
 
 
+def test_what_was_carried_over_under_a_name_hides_nothing_that_its_author_says() -> None:
+    own, carried = (
+        made("ada", moved(0.5)),
+        replace(made("ada", moved(0.25)), at="2027", carried_from="b_s000"),
+    )
+    for lines in ((own, carried), (carried, own)):
+        known = Corrections(lines)
+        assert known.standing(SHEET).applied is own
+        assert known.required(SHEET, "ada") is own
+    back = withdrawal(carried, "2028")
+    assert Corrections([own, carried, back]).standing(SHEET).applied is own
+    assert Corrections([carried, back]).standing(SHEET).applied is None
+
+
+def test_what_is_said_now_is_after_all_that_was_said_whatever_clocks_say() -> None:
+    ahead = replace(made("ada", moved(0.5)), at="2027-01-01T00:00:00.5+00:00")
+    known = Corrections([ahead])
+    assert known.after("2026-12-31T00:00:00.000001+00:00") == "2027-01-01T00:00:00.500001+00:00"
+    assert known.after("2027-01-02T00:00:00.000001+00:00") == "2027-01-02T00:00:00.000001+00:00"
+    assert Corrections().after("2026") == "2026"
+    assert counting(ahead, withdrawal(ahead, known.after("2026-01-01T00:00:00.000001+00:00"))) is None
+
+
 def test_a_reviewer_settles_it() -> None:
     ada, bob = made("ada", moved(0.5)), made("bob", moved(0.25))
     ruled = settlement(bob, "rita", "2027")

@@ -115,6 +115,23 @@ def test_who_takes_everything_back_says_nothing_any_more(
     assert run("import-midi", song, "--by", "ada", "--reason", "heard")["kept"] == 0
 
 
+def test_taking_an_edit_back_leaves_what_they_had_said_before(
+    workspace: Workspace, run: Run, tmp_path: Path
+) -> None:
+    run("export-midi", CLIP.clip_id, "--out", tmp_path / "1")
+    song = tmp_path / "1" / f"{CLIP.clip_id}.mid"
+    song.write_bytes(edited(song.read_bytes(), "Violin", lambda notes: notes[1:], TEMPO))
+    run("import-midi", song, "--by", "ada", "--reason", "heard")
+    run("export-midi", CLIP.clip_id, "--out", tmp_path / "2")
+    song = tmp_path / "2" / f"{CLIP.clip_id}.mid"
+    as_it_was = song.read_bytes()
+    song.write_bytes(edited(as_it_was, "Violin", lambda notes: notes[1:], TEMPO))
+    run("import-midi", song, "--by", "ada", "--reason", "heard")
+    song.write_bytes(as_it_was)
+    run("import-midi", song, "--by", "ada", "--reason", "heard")
+    assert run("status")["edits"] == {"deleted": {"heard": 1}}
+
+
 def test_one_person_has_one_name_in_a_daw_and_in_label_studio(run: Run, tmp_path: Path) -> None:
     """Under two they would be in conflict with themselves."""
     run("export-midi", CLIP.clip_id, "--out", tmp_path)

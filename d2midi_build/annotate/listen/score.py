@@ -89,10 +89,14 @@ def described(found: Score, draft: Draft, heard: Heard) -> dict[str, Any]:
             {"name": name, "colour": colour(name), "notes": len(rows), "sound": digest(rows, span)}
             for name, rows in found.sounds.items()
         ],
-        "notes": [
-            *_notes(found, draft.sent),
-            *(_note(row, "") | {"own": False} for row in heard.context),
-        ],
+        # By time: by number, what was planted would come last.
+        "notes": sorted(
+            [
+                *_notes(found, draft.sent),
+                *(_note(row, "") | {"own": False} for row in heard.context),
+            ],
+            key=lambda note: (note["onset_s"], note["pitch"]),
+        ),
     }
 
 

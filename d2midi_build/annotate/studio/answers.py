@@ -36,6 +36,8 @@ class Answer:
         E-mail address, and when they saved it: UTC, ISO 8601.
     lead_s : float or None
         Seconds that they worked on it.
+    changed_by : str
+        Who else has saved it since; empty if nobody.
     """
 
     task: SentTask
@@ -43,6 +45,7 @@ class Answer:
     by: str
     at: str
     lead_s: float | None = None
+    changed_by: str = ""
 
 
 def correction(shown: Layered, answers: Sequence[Answer], *, reviewer: bool = False) -> Correction:

@@ -36,7 +36,7 @@ from d2midi_build.annotate.studio.projects import (
     make_project,
     remove,
 )
-from d2midi_build.annotate.studio.tasks import Task, listed
+from d2midi_build.annotate.studio.tasks import Task, listed, task_now
 from d2midi_build.annotate.studio.transport import NotFound, Patience, Transport
 from d2midi_build.errors import PermanentError, UsageError
 
@@ -249,6 +249,10 @@ class Studio:
     def remove_untouched(self, tasks: Iterable[Task]) -> None:
         """Delete those of some tasks that are still there and that nobody has worked on."""
         remove_untouched(self._http, tasks)
+
+    def begun(self, tasks: Iterable[Task]) -> bool:
+        """Whether somebody has left something in one of the tasks by now."""
+        return any((now := task_now(self._http, task.id)) is not None and now.touched for task in tasks)
 
     def delete(self, task_ids: Iterable[int]) -> None:
         """Delete tasks with all that people left in them; those that are gone are gone."""

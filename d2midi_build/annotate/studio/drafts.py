@@ -65,7 +65,7 @@ def draft_of(url: str, cookie: str, task_id: int) -> Draft:
     PermanentError, TransientError
         If Label Studio refuses, or does not answer within 5 s.
     """
-    session = _session(cookie)
+    session = session_of(cookie)
     if not session:
         raise NotLoggedIn(f"log in to Label Studio first, at {url}")
     http = Transport(url, cookie=f"{SESSION_COOKIE}={session}", patience=Patience(_PATIENCE_S))
@@ -127,7 +127,8 @@ def _list(told: object) -> list[Any] | None:
     return told if isinstance(told, list) else None
 
 
-def _session(cookie: str) -> str:
+def session_of(cookie: str) -> str:
+    """Label Studio's session in a browser's cookies; empty if there is none."""
     try:
         found = SimpleCookie(cookie).get(SESSION_COOKIE)
     except CookieError:

@@ -85,7 +85,10 @@ class Drafts:
 
     def _task(self, name: str, number: int, cookie: str) -> Task:
         """The task as Label Studio shows it to whoever has the cookie."""
-        with closing(_browser(self._url, cookie)) as http:
+        session = drafts.session_of(cookie)
+        if not session:
+            raise NotLoggedIn(self._login)
+        with closing(_browser(self._url, session)) as http:
             try:
                 http.call("GET", "/api/current-user/whoami")
             except UsageError as error:
@@ -107,8 +110,9 @@ class Drafts:
             raise UnknownTask(f"This workspace does not know task {task.key}: {error}") from error
 
 
-def _browser(url: str, cookie: str) -> Transport:
-    return Transport(url, cookie=cookie, patience=Patience(_PATIENCE_S))
+def _browser(url: str, session: str) -> Transport:
+    """Of a browser's cookies Label Studio gets its own and no other."""
+    return Transport(url, cookie=f"{drafts.SESSION_COOKIE}={session}", patience=Patience(_PATIENCE_S))
 
 
 def _listed(http: Transport, project_id: int, key: str) -> list[Task]:

@@ -105,6 +105,12 @@ class Private:
                 "elsewhere. Choose another folder with --data"
             )
         try:
+            there = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
+            if there and not there & {self.data.name, self.admin_path.name}:
+                raise UsageError(
+                    f"{self.folder} holds other things, and would be closed to everybody else: choose a folder of its "
+                    "own with --data"
+                )
             self.data.mkdir(parents=True, exist_ok=True)
             for folder in (self.folder, self.data):
                 folder.chmod(0o700)

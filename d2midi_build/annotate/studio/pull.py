@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from d2midi_build.annotate.audit import record
@@ -26,6 +26,9 @@ from d2midi_build.annotate.studio.regions import left
 from d2midi_build.errors import PermanentError, UsageError
 from d2midi_build.screening.verdicts import Verdict, Verdicts
 from d2midi_build.workspace import Workspace
+
+_AHEAD: Final = timedelta(days=1)
+"""A server's clock may be ahead by less; a time beyond would count before everything that is said from now on."""
 
 _DROPPED: Final = "dropped while correcting"
 
@@ -134,7 +137,7 @@ def pull(
 
 def _answers(workspace: Workspace, task: Task, people: Mapping[int, str], found: Pulled) -> list[Answer]:
     """The answers of a task, the newest of each person; what is wrong is told."""
-    name = task.key or f"task {task.id}"
+    name = "".join(each if each.isprintable() else "?" for each in task.key[:200]) or f"task {task.id}"
     if task.problem:
         found.problems.append((name, task.problem))
     submitted = [each for each in task.annotations if not each["was_cancelled"]]
@@ -171,24 +174,33 @@ def _answer(
     by = people.get(annotation["completed_by"], "").strip()
     if not by:
         raise UsageError("whoever did has no account any more, so nobody would stand behind it")
-    changed_by = annotation.get("updated_by")
-    if changed_by is not None and changed_by != annotation["completed_by"]:
-        raise UsageError(
-            f"{people.get(changed_by, f'user {changed_by}')} has changed it since, so it is nobody's: each submits an "
-            "annotation of their own"
-        )
     version = task.data.get("version")
     if not task.key or not isinstance(version, str):
         raise UsageError("the task is none of d2midi's")
-    sent = kept_task(workspace, task.key, version, annotation["result"])
-    what = left(annotation["result"], sent)
+    sent = kept_task(workspace, task.key, version, annotation.get("result"))
+    what = left(annotation.get("result"), sent)
     if not what.verdict:
         raise UsageError("it has no verdict: Corrected, No change needed or Drop clip")
     if sent.part == PART and what.verdict != "drop" and not (what.rows or what.remark):
         raise UsageError("nothing was written down, and no remark says that there is nothing to hear")
-    lead = annotation["lead_time"]
+    lead = annotation.get("lead_time")
     known = lead is not None and 0 <= lead <= _LONGEST_S
-    return Answer(sent, what, by, _utc(str(annotation["updated_at"])), float(lead) if known else None)
+    return Answer(
+        sent,
+        what,
+        by,
+        _utc(str(annotation["updated_at"])),
+        float(lead) if lead is not None and known else None,
+        _changed_by(annotation, people),
+    )
+
+
+def _changed_by(annotation: Mapping[str, Any], people: Mapping[int, str]) -> str:
+    """Who else has saved an annotation last: Label Studio keeps its author."""
+    who = annotation.get("updated_by")
+    if who is None or who == annotation["completed_by"]:
+        return ""
+    return people.get(who, f"user {who}") if isinstance(who, int) else "somebody"
 
 
 def _correct(
@@ -216,12 +228,16 @@ def _correct(
         except (UsageError, PermanentError, ValueError) as error:
             found.problems.append((sheet_id, f"what {by} submitted is not used: {error}"))
             continue
-        if _is_new(made, known):
+        others = sorted({answer.changed_by for answer in mine if answer.changed_by})
+        if not _is_new(made, known):
+            found.repeated += 1  # whoever saved it again has changed nothing: a star, say
+        elif others:
+            why = f"{' and '.join(others)} has changed it since, so it is nobody's: each submits their own"
+            found.problems.append((sheet_id, f"what {by} submitted is not used: {why}"))
+        else:
             new.append(made)
             before = edits(shown)
             found.changed[sheet_id, made.by] = tuple(e for e in edits(made.layered) if e not in before)
-        else:
-            found.repeated += 1
     found.corrections = append(path_in(workspace), new) if keep else new
 
 
@@ -243,8 +259,8 @@ def _is_new(made: Correction, known: Corrections) -> bool:
 def _audit(workspace: Workspace, answers: Iterable[Answer], found: Pulled, keep: bool) -> None:
     results: list[Result] = []
     for answer in answers:
-        if answer.left.verdict == "drop":
-            continue  # nobody has looked for errors, or written down anything
+        if answer.left.verdict == "drop" or answer.changed_by:
+            continue  # nobody has looked for errors or written down anything, or somebody else has
         if answer.task.part == PART:
             excerpt = excerpt_of(answer.task)
             rows = tuple(row for _, row in sorted(answer.left.rows.items()))
@@ -265,10 +281,12 @@ def _drop(workspace: Workspace, answers: Sequence[Answer], found: Pulled, keep: 
     verdicts = Verdicts(workspace.verdicts_path)
     by_clip: dict[str, list[Answer]] = defaultdict(list)
     for answer in sorted(answers, key=lambda answer: answer.at):
-        if answer.task.part != PART:
+        if answer.task.part != PART and not answer.changed_by:
             by_clip[clip_of_sheet(answer.task.sheet_id)[0]].append(answer)
     for clip_id, of_clip in sorted(by_clip.items()):
         since = verdicts.newest(clip_id)
+        if since is not None and not _before(since, of_clip[-1].at):
+            continue  # somebody has decided since all of this was said
         drops = [answer for answer in of_clip if answer.left.verdict == "drop"]
         others = sorted(
             {each.by for each in of_clip if each.left.verdict != "drop"} - {each.by for each in drops}
@@ -276,29 +294,44 @@ def _drop(workspace: Workspace, answers: Sequence[Answer], found: Pulled, keep: 
         if drops and others:
             who = " and ".join(sorted({each.by for each in drops}))
             found.problems.append(
-                (
-                    clip_id,
-                    f"{who} would drop it, {' and '.join(others)} did not: see `d2midi screen decide`",
-                )
+                (clip_id, f"{who} would drop it, {' and '.join(others)} did not: see `d2midi screen decide`")
             )
-        elif drops and (since is None or _time(since.at) < _time(drops[-1].at)):
+        elif drops:
             last = drops[-1]
-            why = f"{_DROPPED} {last.task.sheet_id}: {last.left.remark}".rstrip(": ")
-            found.dropped.append(Verdict(clip_id, "reject", why, last.by, last.at))
-        elif not drops and since is not None and since.why.startswith(_DROPPED) and since.verdict == "reject":
-            taken_back = [each for each in of_clip if person(each.by) == person(since.by)]
-            if taken_back and _time(since.at) < _time(taken_back[-1].at):
-                found.dropped.append(replace(since, verdict="withdraw", at=taken_back[-1].at))
+            if since is None or _before(since, last.at):
+                why = f"{_DROPPED} {last.task.sheet_id}: {last.left.remark}".rstrip(": ")
+                found.dropped.append(Verdict(clip_id, "reject", why, last.by, last.at))
+        elif since is not None and since.verdict == "reject":
+            otherwise = [
+                each
+                for each in of_clip
+                if person(each.by) == person(since.by)
+                and since.why.startswith(f"{_DROPPED} {each.task.sheet_id}")
+                and _before(since, each.at)
+            ]
+            if otherwise:
+                found.dropped.append(replace(since, verdict="withdraw", at=otherwise[-1].at))
     if keep and found.dropped:
         verdicts.append(found.dropped)
+
+
+def _before(verdict: Verdict, at: str) -> bool:
+    """Whether a verdict is older; one whose time cannot be read is not."""
+    try:
+        return _time(verdict.at) < _time(at)
+    except (ValueError, OverflowError):
+        return False
 
 
 def _utc(told: str) -> str:
     """A server's time as times are kept here: ISO 8601, UTC."""
     try:
-        return _time(told).isoformat()
+        read = _time(told)
+        if read > datetime.now(UTC) + _AHEAD:
+            raise ValueError("in the future")
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"its time {told[:40]!r} is none") from error
+        raise UsageError(f"its time {told[:40]!r} cannot be: {error}") from error
+    return read.isoformat()
 
 
 def _time(told: str) -> datetime:

@@ -225,7 +225,12 @@ def _send(
     versions: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for each in batch:
         versions[_sheet(each.key)].add((each.key, each.prepared.task.version))
-    stay = {sheet for sheet, new in versions.items() if _stays(there.by_sheet.get(sheet, ()), new)}
+    stay = {
+        sheet
+        for sheet, new in versions.items()
+        if _stays(there.by_sheet.get(sheet, ()), new)
+        or _begun_since(studio, there.by_sheet.get(sheet, ()), new)
+    }
     todo = [each for each in batch if _sheet(each.key) not in stay]
     found.kept += [each.key for each in batch if _sheet(each.key) in stay]
     if len(todo) < len(batch):
@@ -255,6 +260,12 @@ def _send(
 def _stays(old: Sequence[Task], new: AbstractSet[tuple[str, str]]) -> bool:
     """Whether a sheet holds somebody's work on other versions or parts: then none of its tasks is changed."""
     return any(task.touched and (task.key, task.data.get("version")) not in new for task in old)
+
+
+def _begun_since(studio: Studio, old: Sequence[Task], new: AbstractSet[tuple[str, str]]) -> bool:
+    """Whether a sheet of several tasks that would be renewed has been begun since they were listed."""
+    same = {(task.key, task.data.get("version")) for task in old} == new
+    return len(old) > 1 and not same and studio.begun(old)
 
 
 def _renewed(studio: Studio, found: Pushed, old: Task, new: _Wanted) -> bool:

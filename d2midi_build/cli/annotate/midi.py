@@ -165,7 +165,7 @@ def import_midi(
         known,
         before,
         by=who,
-        at=now(),
+        at=before.after(now()),
         reason=reason.value,
         sheet=sheet,
         checked=checked,

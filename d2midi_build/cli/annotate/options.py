@@ -71,7 +71,7 @@ def meant(workspace: Path, name: str) -> tuple[str, int | None]:
 def now() -> str:
     from datetime import UTC, datetime
 
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def in_words(edits: dict[str, dict[str, int]]) -> str:

@@ -63,8 +63,9 @@ def settle(
     from d2midi_build.workspace import Workspace
 
     path = path_in(Workspace.open(workspace))
-    correction = Corrections.read(path).required(sheet, take)
-    kept = append(path, [settlement(correction, by.strip() or login_name(), now())])
+    known = Corrections.read(path)
+    ruled = settlement(known.required(sheet, take), by.strip() or login_name(), known.after(now()))
+    kept = append(path, [ruled])
     _tell(as_json, kept, f"{sheet}: the correction by {take} counts")
 
 
@@ -85,7 +86,8 @@ def withdraw(
 
     path = path_in(Workspace.open(workspace))
     who = by.strip() or login_name()
-    kept = append(path, [withdrawal(Corrections.read(path).required(sheet, who), now())])
+    known = Corrections.read(path)
+    kept = append(path, [withdrawal(known.required(sheet, who), known.after(now()))])
     _tell(as_json, kept, f"{sheet}: the correction by {who} does not count any more")
 
 

@@ -388,6 +388,53 @@ def test_an_answer_that_somebody_else_changed_is_nobodys(trial: Trial) -> None:
     assert "rita@example.org has changed it since" in found.problems[0][1]
 
 
+def test_a_star_by_somebody_else_takes_nothing_away(trial: Trial) -> None:
+    annotation = trial.shelf.submit(trial.told[0], trial.editor().items)
+    assert len(trial.pull().corrections) == 1
+    annotation["updated_by"] = 3
+    annotation["updated_at"] = "2026-11-26T14:00:00Z"
+    found = trial.pull()
+    assert (found.corrections, found.repeated, found.problems) == ([], 1, [])
+
+
+@pytest.mark.parametrize("field", ["result", "lead_time", "updated_by"])
+@pytest.mark.parametrize("value", ["missing", {"a": 1}, ["x"]])
+def test_odd_or_missing_fields_stop_no_other(trial: Trial, field: str, value: Any) -> None:
+    annotation = trial.shelf.submit(trial.told[0], trial.editor().items)
+    [other] = prepared(Opened.of(trial.clip, trial.corrections()), 0, Wishes())
+    trial.shelf.submit(trial.add(other), Editor(other.task).items, by=2)
+    if value == "missing":
+        annotation.pop(field, None)
+    else:
+        annotation[field] = value
+    assert "yt-a_00000000_s000" in [each.sheet_id for each in trial.pull().corrections]
+
+
+def test_a_time_in_the_future_is_refused(trial: Trial) -> None:
+    """It would count before everything that anybody says from now on."""
+    trial.shelf.submit(trial.told[0], trial.editor().items)["updated_at"] = "2926-01-01T00:00:00Z"
+    found = trial.pull()
+    assert (found.corrections, len(found.problems)) == ([], 1)
+
+
+def test_what_was_dropped_in_one_project_is_not_taken_back_by_another_sheet(trial: Trial) -> None:
+    trial.shelf.submit(trial.told[0], trial.editor().items, "Drop clip")
+    trial.pull()
+    [other] = prepared(Opened.of(trial.clip, trial.corrections()), 0, Wishes())
+    told = trial.add(other)
+    trial.shelf.told = [told]  # as of another project
+    trial.shelf.submit(told, Editor(other.task).items)
+    assert trial.pull().dropped == []
+
+
+def test_a_dispute_about_dropping_ends_when_somebody_decides(trial: Trial) -> None:
+    trial.shelf.submit(trial.told[0], trial.editor().items, "Drop clip", by=1)
+    trial.shelf.submit(trial.told[0], trial.editor().items, by=2)
+    assert len(trial.pull().problems) == 1
+    Verdicts(trial.workspace.verdicts_path).append([verdict("yt-a_00000000", "accept", "fine", "lead")])
+    assert trial.pull().problems == []
+
+
 def test_work_on_a_task_that_was_renewed_meanwhile_is_read_by_what_was_seen(trial: Trial) -> None:
     """It was open, without a draft yet, when push brought it up to date."""
     editor = trial.editor()

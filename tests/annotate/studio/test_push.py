@@ -285,8 +285,8 @@ def test_work_that_begins_in_a_part_before_it_goes_is_kept(trial: Trial) -> None
     key = parts[1].task.key
     number = trial.of(key)["id"]
     trial.stub.before_answer[f"GET /api/tasks/{number}/"] = lambda: trial.submitted(key)
-    trial.push(trial.tasks(0))
-    assert sorted(trial.stub.keys()) == sorted([KEYS[0], key])
+    assert trial.push(trial.tasks(0)).kept == [KEYS[0]]
+    assert trial.stub.keys() == [each.task.key for each in parts], "nor is any other part changed"
     assert trial.of(key)["annotations"]
 
 
