@@ -135,9 +135,9 @@ def pull(
 ) -> None:
     """Take ratings, write them to WORKSPACE/annotation/study/NAME-ratings.csv, and tell what follows from them.
 
-    Per method the mean of all ratings with a 95 % interval (dances and raters resampled), how far raters agree
-    (Krippendorff's alpha), and which methods differ (Wilcoxon's signed ranks over dances, Holm's adjustment). 5 is best
-    for both questions. Of each person the newest answer counts; raters go by pseudonyms.
+    Per method the mean of all ratings, from 5 dances and 5 raters on with a 95 % interval (both resampled), how far
+    raters agree (Krippendorff's alpha), and which methods differ (Wilcoxon's signed ranks over dances, Holm's
+    adjustment). 5 is best for both questions. Of each person the newest answer counts; raters go by pseudonyms.
 
     Example: `d2midi annotate study pull trial`
     """
