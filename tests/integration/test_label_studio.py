@@ -234,7 +234,7 @@ def test_media_are_served_in_ranges_to_those_who_are_logged_in_and_nothing_else_
                 assert answer.status_code >= 400
                 assert "not media" not in answer.text
         assert httpx.get(label_studio.url + path, trust_env=False).status_code == 401
-        with pytest.raises(PermanentError, match="400"):
+        with pytest.raises(UsageError, match="does not show the media of this workspace"):
             studio.project("media", CONFIG, storage=media.parent)
 
 
