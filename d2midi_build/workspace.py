@@ -215,6 +215,23 @@ def _same_copy(path: Path, target: Path) -> bool:
     return (here.st_size, here.st_mtime_ns) == (there.st_size, there.st_mtime_ns)
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that its name never holds half of it; its folder is made if need be.
+
+    Raises
+    ------
+    WorkspaceError
+        If it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        raise WorkspaceError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
 def sync_path(path: Path) -> None:
     """Have a file, or the names in a folder, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

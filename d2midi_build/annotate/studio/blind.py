@@ -10,7 +10,7 @@ from d2midi_build import clock
 from d2midi_build.annotate.audit.excerpts import Excerpt
 from d2midi_build.annotate.clips import ClipNotes
 from d2midi_build.annotate.layering import Layered, Row
-from d2midi_build.annotate.sheets import SHEET_FRAMES, Sheet
+from d2midi_build.annotate.sheets import SHEET_FRAMES, Sheet, clip_of_sheet
 from d2midi_build.annotate.studio.pages import layout
 from d2midi_build.annotate.studio.preparing import FORMAT, VERSION_CHARS, Prepared
 from d2midi_build.annotate.studio.rendering import Wanted
@@ -54,7 +54,7 @@ def blind(excerpt: Excerpt, clip: ClipNotes) -> Prepared:
 def excerpt_of(task: SentTask) -> Excerpt:
     """The excerpt that a task is of."""
     start_s, end_s = task.span_s
-    return Excerpt(task.sheet_id.rpartition("_s")[0], round(start_s), round(end_s))
+    return Excerpt(clip_of_sheet(task.sheet_id)[0], round(start_s), round(end_s))
 
 
 def _row(at_s: float, pitch: int, *, drum: bool) -> Row:

@@ -28,9 +28,9 @@ from d2midi_build.annotate.studio.parts import WHOLE, parts
 from d2midi_build.annotate.studio.rendering import Wanted
 from d2midi_build.annotate.studio.sent import SentTask, sent_notes
 from d2midi_build.digests import sha256_data
-from d2midi_build.errors import UsageError, WorkspaceError
+from d2midi_build.errors import UsageError
 from d2midi_build.music.notes import Notes
-from d2midi_build.workspace import Workspace
+from d2midi_build.workspace import Workspace, write_whole
 
 FORMAT: Final = 1
 """Of tasks and their pictures; another one makes new versions of all tasks."""
@@ -267,13 +267,7 @@ def keep(workspace: Workspace, prepared: Prepared) -> None:
     task = prepared.task
     path = _layers_path(workspace, task)
     if not path.exists():
-        partial = path.with_name(f".{path.name}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(encode(prepared.shown)), encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise WorkspaceError(f"{path} cannot be written: {error.strerror or error}") from error
+        write_whole(path, json.dumps(encode(prepared.shown)).encode())
     sent.write(sent.path_in(workspace, f"{task.key}@{task.version}"), task)
 
 

@@ -22,9 +22,8 @@ from d2midi_build.annotate.studio.preparing import Prepared, data_of, keep
 from d2midi_build.annotate.studio.regions import regions
 from d2midi_build.annotate.studio.rendering import Rendered, places, render_all
 from d2midi_build.annotate.studio.tasks import Task
-from d2midi_build.errors import WorkspaceError
 from d2midi_build.resources import resource
-from d2midi_build.workspace import Workspace
+from d2midi_build.workspace import Workspace, write_whole
 
 Purpose = Literal["notes", "planted", "blind"]
 
@@ -301,12 +300,5 @@ def _draw(workspace: Workspace, prepared: Prepared) -> None:
     """The pictures of a task's pages, those that are not there yet."""
     for page, name in enumerate(prepared.pictures):
         path = workspace.media / name
-        if path.exists():
-            continue
-        partial = path.with_name(f".{path.name}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(prepared.draw(page))
-            partial.replace(path)
-        except OSError as error:
-            raise WorkspaceError(f"{path} cannot be written: {error.strerror or error}") from error
+        if not path.exists():
+            write_whole(path, prepared.draw(page))

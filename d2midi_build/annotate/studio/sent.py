@@ -20,8 +20,8 @@ from d2midi_build.annotate.audit.planting import PlantedError
 from d2midi_build.annotate.layering import REASONS, Reason, Row, notes_of
 from d2midi_build.annotate.studio.pages import Layout, Rectangle
 from d2midi_build.digests import sha256_data
-from d2midi_build.errors import UsageError, WorkspaceError
-from d2midi_build.workspace import Workspace
+from d2midi_build.errors import UsageError
+from d2midi_build.workspace import Workspace, write_whole
 
 FORMAT: Final = 1
 """Of the files; a newer d2midi that writes others counts on."""
@@ -300,13 +300,7 @@ def write(path: Path, sent: SentTask) -> None:
         If it cannot be written.
     """
     text = json.dumps(sent.data(), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    partial = path.with_name(f".{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(f"{text}\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise WorkspaceError(f"{path} cannot be written: {error.strerror or error}") from error
+    write_whole(path, f"{text}\n".encode())
 
 
 def read(path: Path) -> SentTask:
