@@ -35,6 +35,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     """Run a command line in an empty folder, in this process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("D2MIDI_MODELS", str(tmp_path / "models.json"))  # nobody's own
 
     def command(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["d2midi", *map(str, arguments)])
@@ -75,6 +76,7 @@ def test_the_commands() -> None:
         "recipe", "recipe show", "recipe init", "sources", "sources aist",
         "crawl", "filter", "resample", "separate", "transcribe", "keypoints", "beats", "window",
         "retry", "validate", "gc", "doctor", "models", "models train-embedded",
+        "models list", "models add", "models convert", "models verify", "models remove",
         "screen", "screen list", "screen decide", "screen calibrate",
         "release", "release build", "release verify", "release show", "release remove", "gate", "evaluate",
         "annotate", "annotate export-midi", "annotate import-midi", "annotate status", "annotate settle",
@@ -173,6 +175,16 @@ WRONG: list[tuple[str, tuple[str, ...]]] = [
     ("sources aist list.txt --accept-terms", ("list.txt:1", "not an AIST name like")),
     ("sources aist list.txt", ("terms",)),
     ("sources aist list.txt --out none/x.csv", ("no folder none",)),
+    ("models add none", ("none", "gs://mt3/checkpoints/mt3")),
+    ("models add folder", ("folder", "gs://mt3/checkpoints/mt3")),
+    ("models add list.txt", ("list.txt", "T5X")),
+    ("models add", ("Missing argument",)),
+    ("models add none --heads 0", ("--heads", "greater than or equal to 1")),
+    ("models convert mt3 --out x.safetensors", ("'mt3'", "gsutil -m cp", "d2midi models add ./mt3")),
+    ("models convert folder --out x.bin", ("x.bin", ".safetensors")),
+    ("models convert folder --out none/x.safetensors", ("no folder none", "make it first")),
+    ("models convert mt3", ("--out",)),
+    *((f"models {name} mt3", ("'mt3'", "d2midi models add")) for name in ("verify", "remove")),
     ("demo --out file", ("--out", "file")),
     ("demo --seed x", ("--seed", "valid integer")),
     ("demo --workers 0", ("--workers",)),

@@ -1,4 +1,8 @@
-"""What every transcriber must do, whatever it is given. ``test_conformance.py`` runs it for every name."""
+"""What every transcriber must do, whatever it is given. ``test_conformance.py`` runs it for every name.
+
+`TranscriberConformance` is what any of them must do, `HearingConformance` what one must that has learned to hear:
+MT3's weights are not there to test with.
+"""
 
 from __future__ import annotations
 
@@ -65,29 +69,78 @@ class TranscriberConformance:
         assert ours.model_digests() == transcriber(ours.name).model_digests()
         assert all(len(digest) == 64 for digest in ours.model_digests().values())
 
-    def test_notes_of_a_known_song_are_such_as_may_be_written(self, ours: Transcriber) -> None:
-        song = compose(np.random.default_rng(300), 100.0, 10.0)
-        found = ours.transcribe(render(song, RATE_HZ), RATE_HZ)
+    def test_notes_are_such_as_may_be_written(self, ours: Transcriber) -> None:
+        found = ours.transcribe(render(compose(np.random.default_rng(300), 100.0, 10.0), RATE_HZ), RATE_HZ)
+        assert len(found) > 0
         assert found == found.sorted()
         assert set(found.instrument) <= {instrument.name for instrument in INSTRUMENTS}
         assert all(found.origin)
         assert found.onset_s.max() <= 10.0
-        assert onset_score(song.notes, found).f1 > 0.3
-
-    # --- nothing, or next to nothing ---
 
     @pytest.mark.parametrize("n_samples", [0, 1, 2, 100, 2_205])
-    @pytest.mark.parametrize("level", [0.0, 0.1])
-    def test_very_short_audio(self, ours: Transcriber, n_samples: int, level: float) -> None:
-        sound = (level * np.sin(np.arange(n_samples))).astype(np.float32)
-        assert len(ours.transcribe(sound, RATE_HZ)) <= 1
-        assert len(ours.transcribe(sound[:, None], RATE_HZ)) <= 1
+    def test_very_short_audio(self, ours: Transcriber, n_samples: int) -> None:
+        sound = (0.1 * np.sin(np.arange(n_samples))).astype(np.float32)
+        for shaped in (sound, sound[:, None]):
+            found = ours.transcribe(shaped, RATE_HZ)
+            assert (found.onset_s < n_samples / RATE_HZ).all()
+            assert len(ours.transcribe(0 * shaped, RATE_HZ)) == 0
 
     def test_silence_has_no_notes(self, ours: Transcriber) -> None:
         assert len(ours.transcribe(np.zeros(10 * RATE_HZ, np.float32), RATE_HZ)) == 0
 
     def test_a_constant_has_no_pitch(self, ours: Transcriber) -> None:
         assert len(ours.transcribe(np.full(5 * RATE_HZ, 0.25, np.float32), RATE_HZ).pitched()) == 0
+
+    def test_any_number_of_channels(self, ours: Transcriber) -> None:
+        mono = scale()
+        expected = ours.transcribe(mono, RATE_HZ)
+        for channels in (1, 2, 6):
+            found = ours.transcribe(np.repeat(mono[:, None], channels, axis=1), RATE_HZ)
+            # Six equal channels average to the same within a rounding, not to the same bits.
+            assert np.array_equal(found.onset_s, expected.onset_s)
+            assert np.array_equal(found.pitch, expected.pitch)
+            assert np.array_equal(found.instrument, expected.instrument)
+
+    @pytest.mark.parametrize("order", ["F", "C"])
+    def test_memory_order_and_read_only_audio_do_not_matter(self, ours: Transcriber, order: str) -> None:
+        stereo = np.array(np.repeat(scale()[:, None], 2, axis=1), order=order)  # type: ignore[call-overload]
+        stereo.flags.writeable = False
+        before = stereo.copy()
+        assert ours.transcribe(stereo, RATE_HZ) == ours.transcribe(before.copy("C"), RATE_HZ)
+        assert np.array_equal(stereo, before)
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+    def test_samples_that_are_not_numbers(self, ours: Transcriber, bad: float) -> None:
+        sound = np.zeros((RATE_HZ, 2), np.float32)
+        sound[RATE_HZ // 2, 1] = bad
+        with pytest.raises(PermanentError, match=r"not numbers, the first at 0\.500 s"):
+            ours.transcribe(sound, RATE_HZ)
+
+    def test_a_shape_that_cannot_be(self, ours: Transcriber) -> None:
+        with pytest.raises(ValueError, match="shape"):
+            ours.transcribe(np.zeros((2, 2, 2), np.float32), RATE_HZ)
+
+    def test_the_same_sound_gives_the_same_notes_whatever_came_before(self, ours: Transcriber) -> None:
+        sound = render(compose(np.random.default_rng(301), 120.0, 6.0), RATE_HZ)
+        first = ours.transcribe(sound, RATE_HZ)
+        ours.transcribe(sound[::-1].copy() * np.float32(0.3), 2 * RATE_HZ)
+        ours.transcribe(white_noise(3.0), RATE_HZ)
+        assert len(first) > 0
+        assert ours.transcribe(sound, RATE_HZ) == first
+        assert transcriber(ours.name).transcribe(sound, RATE_HZ) == first
+
+
+class HearingConformance(TranscriberConformance):
+    """The same of one that has learned to hear, and that it does."""
+
+    def test_a_known_song(self, ours: Transcriber) -> None:
+        song = compose(np.random.default_rng(300), 100.0, 10.0)
+        assert onset_score(song.notes, ours.transcribe(render(song, RATE_HZ), RATE_HZ)).f1 > 0.3
+
+    @pytest.mark.parametrize("n_samples", [1, 2, 100, 2_205])
+    def test_very_short_audio_is_one_note_at_most(self, ours: Transcriber, n_samples: int) -> None:
+        sound = (0.1 * np.sin(np.arange(n_samples))).astype(np.float32)
+        assert len(ours.transcribe(sound, RATE_HZ)) <= 1
 
     def test_noise_far_below_hearing_has_no_drums(self, ours: Transcriber) -> None:
         assert len(ours.transcribe(white_noise(10.0, 1e-6), RATE_HZ).drums()) == 0
@@ -108,36 +161,14 @@ class TranscriberConformance:
         assert abs(found.onset_s[0] - 0.5) < 0.06
         assert abs(found.offset_s[0] - 2.5) < 0.25
 
-    # --- shape and rate ---
-
     @pytest.mark.parametrize("rate_hz", [8_000, SAMPLE_RATE_HZ, 11_025, 44_100, 48_000, 96_000, 192_000])
     def test_any_rate(self, ours: Transcriber, rate_hz: int) -> None:
         assert of_the_scale(ours.transcribe(scale(rate_hz), rate_hz)) >= 0.75
-
-    def test_any_number_of_channels(self, ours: Transcriber) -> None:
-        mono = scale()
-        expected = ours.transcribe(mono, RATE_HZ)
-        for channels in (1, 2, 6):
-            found = ours.transcribe(np.repeat(mono[:, None], channels, axis=1), RATE_HZ)
-            # Six equal channels average to the same within a rounding, not to the same bits.
-            assert np.array_equal(found.onset_s, expected.onset_s)
-            assert np.array_equal(found.pitch, expected.pitch)
-            assert np.array_equal(found.instrument, expected.instrument)
 
     def test_a_voice_in_one_channel_of_six_is_heard(self, ours: Transcriber) -> None:
         surround = np.zeros((len(scale()), 6), np.float32)
         surround[:, 2] = scale()
         assert of_the_scale(ours.transcribe(surround, RATE_HZ)) >= 0.5
-
-    @pytest.mark.parametrize("order", ["F", "C"])
-    def test_memory_order_and_read_only_audio_do_not_matter(self, ours: Transcriber, order: str) -> None:
-        stereo = np.array(np.repeat(scale()[:, None], 2, axis=1), order=order)  # type: ignore[call-overload]
-        stereo.flags.writeable = False
-        before = stereo.copy()
-        assert of_the_scale(ours.transcribe(stereo, RATE_HZ)) >= 0.75
-        assert np.array_equal(stereo, before)
-
-    # --- level ---
 
     @pytest.mark.parametrize("gain", [1e-3, 100.0])
     def test_level_does_not_decide(self, ours: Transcriber, gain: float) -> None:
@@ -157,28 +188,6 @@ class TranscriberConformance:
     def test_clipped_sound(self, ours: Transcriber) -> None:
         clipped = np.clip(scale() * np.float32(10.0), -1.0, 1.0)
         assert of_the_scale(ours.transcribe(clipped, RATE_HZ)) >= 0.6
-
-    @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-    def test_samples_that_are_not_numbers(self, ours: Transcriber, bad: float) -> None:
-        sound = np.zeros((RATE_HZ, 2), np.float32)
-        sound[RATE_HZ // 2, 1] = bad
-        with pytest.raises(PermanentError, match=r"not numbers, the first at 0\.500 s"):
-            ours.transcribe(sound, RATE_HZ)
-
-    def test_a_shape_that_cannot_be(self, ours: Transcriber) -> None:
-        with pytest.raises(ValueError, match="shape"):
-            ours.transcribe(np.zeros((2, 2, 2), np.float32), RATE_HZ)
-
-    # --- the same again ---
-
-    def test_the_same_sound_gives_the_same_notes_whatever_came_before(self, ours: Transcriber) -> None:
-        sound = render(compose(np.random.default_rng(301), 120.0, 6.0), RATE_HZ)
-        first = ours.transcribe(sound, RATE_HZ)
-        ours.transcribe(sound[::-1].copy() * np.float32(0.3), 2 * RATE_HZ)
-        ours.transcribe(white_noise(3.0), RATE_HZ)
-        assert len(first) > 0
-        assert ours.transcribe(sound, RATE_HZ) == first
-        assert transcriber(ours.name).transcribe(sound, RATE_HZ) == first
 
     @pytest.mark.slow
     def test_hours_take_no_more_memory_than_their_sound_and_a_margin(self, ours: Transcriber) -> None:

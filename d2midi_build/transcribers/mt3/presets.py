@@ -45,7 +45,7 @@ PRESETS: Final = {preset.name: preset for preset in (MT3, ISMIR2021)}
 
 @dataclass(frozen=True)
 class Dimensions:
-    """Sizes of a network; names are those of T5X's ``T5Config``. The defaults are the published ones but ``vocab_size``."""
+    """Sizes of a network, named as in T5X's ``T5Config``; all but ``vocab_size`` default to the published ones."""
 
     vocab_size: int
     emb_dim: int = 512

@@ -1,4 +1,4 @@
-"""``d2midi models``."""
+"""``d2midi models train-embedded``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,6 @@ import typer
 from d2midi_build.cli.options import JsonOption, QuietOption
 from d2midi_build.train.embedded import N_BATCHES, N_CALIBRATION, N_DRUM_BATCHES, N_NOTE_BATCHES, N_PIECES
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="The models that come with d2midi: train them again.",
-    rich_markup_mode="markdown",
-)
-
 
 class Device(StrEnum):
     """What can train."""
@@ -26,12 +20,6 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
-@app.callback()
-def models() -> None:
-    """The models that come with d2midi."""
-
-
-@app.command("train-embedded")
 def train_embedded(
     out: Annotated[
         Path,
