@@ -39,6 +39,7 @@ def diagnose(folder: Path) -> list[Finding]:
         _models("transcribe", "transcriber"),
         _transcribers(),
         _demucs(),
+        _mt3(),
         _disk(folder),
         Finding(
             "offline",
@@ -120,6 +121,27 @@ def _demucs() -> Finding:
             "demucs", "ok", 'not installed; only `separate.method = "demucs"` needs it (extra `demucs`)'
         )
     return Finding("demucs", "ok", importlib.metadata.version("demucs") + "; weights are yours to bring")
+
+
+def _mt3() -> Finding:
+    from d2midi_build import registry
+
+    needed = ("torch", "tensorstore", "msgpack", "safetensors")
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
+        text = f"{', '.join(missing)} not installed; only the transcriber `mt3` needs it (extra `mt3`)"
+        return Finding("mt3", "ok", text)
+    try:
+        known = registry.registered().values()
+    except D2midiError as error:
+        return Finding("mt3", "warning", str(error))
+    if gone := [f"{weights.name} ({weights.path})" for weights in known if not weights.there()]:
+        return Finding(
+            "mt3", "warning", f"weights are gone: {', '.join(gone)}; `d2midi models add` finds them anew"
+        )
+    names = ", ".join(weights.name for weights in known)
+    return Finding(
+        "mt3", "ok", f"weights: {names}" if names else "no weights yet: docs/models.md says where from"
+    )
 
 
 def _disk(folder: Path) -> Finding:

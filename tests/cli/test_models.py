@@ -269,7 +269,7 @@ def test_without_the_extra_the_way_out_is_named(tmp_path: Path, package: str) ->
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"with the extra `mt3` ({package} is missing): uv sync --extra mt3, or pip" in done.stderr
+    assert f"needs the extra `mt3` ({package} is missing): uv sync --extra mt3, or pip" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "models.json").exists()
 

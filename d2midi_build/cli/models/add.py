@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from d2midi_build.cli.models.options import HeadsOption, read, terms_in
+from d2midi_build.cli.models.options import HeadsOption, read
 from d2midi_build.cli.options import JsonOption
 
 
@@ -61,7 +61,6 @@ def add(
     from d2midi_build import registry
 
     found = read(path, heads)
-    said_licence, said_origin = terms_in(path)
     kept = registry.add(
         registry.Weights(
             name=name or found.preset.name,
@@ -70,8 +69,8 @@ def add(
             digest=found.digest,
             num_heads=found.dimensions.num_heads,
             n_parameters=sum(array.size for array in found.weights.values()),
-            licence=licence.strip() or said_licence,
-            origin=origin.strip() or said_origin,
+            licence=licence.strip() or found.licence,
+            origin=origin.strip() or found.origin,
             added=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         ),
         replace=replace,

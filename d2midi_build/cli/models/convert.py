@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from d2midi_build.cli.models.options import HeadsOption, extra_mt3, read, terms_in
+from d2midi_build.cli.models.options import HeadsOption, read
 from d2midi_build.cli.options import JsonOption, to_write
 
 
@@ -58,11 +59,11 @@ def convert(
     else:
         path, found = known, read(known, heads)
         terms = next((one for one in registry.registered().values() if one.digest == found.digest), None)
-    licence, origin = (terms.licence, terms.origin) if terms else terms_in(path)
-    with extra_mt3():
-        from d2midi_build.transcribers.mt3.checkpoint import write_safetensors
+    if terms:
+        found = replace(found, origin=terms.origin, licence=terms.licence)
+    from d2midi_build.transcribers.mt3.checkpoint import write_safetensors  # was there to read
 
-        write_safetensors(found, out, origin=origin, licence=licence)
+    write_safetensors(found, out)
     if read(out).digest != found.digest:
         raise D2midiError(
             f"{out} reads back as other weights than were written: check the disk, and delete it"

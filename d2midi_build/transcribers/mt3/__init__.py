@@ -7,6 +7,8 @@ the user's: ``d2midi models add`` registers them.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -32,6 +34,17 @@ if TYPE_CHECKING:
 def create(**options: Any) -> Mt3:
     """The transcriber; its options are the parameters of `Mt3`."""
     return Mt3(**options)
+
+
+@contextmanager
+def extra() -> Iterator[None]:
+    """Turn a missing package into a `UsageError` that names the extra which brings it."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f"MT3 needs the extra `mt3` ({error.name} is missing): uv sync --extra mt3, or pip install 'd2midi[mt3]'"
+        ) from error
 
 
 class _Known(NamedTuple):
@@ -150,12 +163,11 @@ class Mt3(Transcriber):
 
     def _read(self) -> Checkpoint:
         """All weights, checked against what was registered."""
-        try:
+        with extra():
             from d2midi_build.transcribers.mt3.checkpoint import read
-        except ImportError as error:
-            raise _extra_missing(error.name) from error
-        if importlib.util.find_spec("torch") is None:  # importing it takes seconds
-            raise _extra_missing("torch")
+
+            if importlib.util.find_spec("torch") is None:  # importing it takes seconds
+                raise ModuleNotFoundError(name="torch")
         found = registry.find(self._weights)
         if isinstance(found, Path):
             checkpoint = read(found)
@@ -177,7 +189,3 @@ class Mt3(Transcriber):
         if self._device == "cuda" and not there:
             raise UsageError('PyTorch finds no CUDA device here: set `mt3.device` to "cpu" or "auto"')
         return torch.device("cuda" if there and self._device != "cpu" else "cpu")
-
-
-def _extra_missing(module: str | None) -> UsageError:
-    return UsageError(f"the transcriber mt3 needs the extra `mt3` ({module} is missing): uv sync --extra mt3")

@@ -45,12 +45,16 @@ class Checkpoint:
     preset : Preset
     digest : str
         See `digest_of`.
+    origin, licence : str
+        Where they come from and under which terms, for people; empty where nothing says it, as in T5X folders.
     """
 
     weights: dict[str, npt.NDArray[np.float32]]
     dimensions: Dimensions
     preset: Preset
     digest: str
+    origin: str = ""
+    licence: str = ""
 
 
 def read(path: Path, *, num_heads: int | None = None) -> Checkpoint:
@@ -85,10 +89,10 @@ def read(path: Path, *, num_heads: int | None = None) -> Checkpoint:
             f"{path} is damaged: it says it holds {said.get('preset')} {said.get('digest')}, but holds "
             f"{preset.name} {digest}. Copy or convert it again."
         )
-    return Checkpoint(weights, dimensions, preset, digest)
+    return Checkpoint(weights, dimensions, preset, digest, said.get("origin", ""), said.get("licence", ""))
 
 
-def write_safetensors(checkpoint: Checkpoint, path: Path, *, origin: str = "", licence: str = "") -> None:
+def write_safetensors(checkpoint: Checkpoint, path: Path) -> None:
     """Write weights as one file, whole or not at all; the same weights give the same bytes.
 
     Parameters
@@ -96,8 +100,6 @@ def write_safetensors(checkpoint: Checkpoint, path: Path, *, origin: str = "", l
     checkpoint : Checkpoint
     path : Path
         Its folder is made if need be; what lies there is replaced.
-    origin, licence : str
-        Where the weights come from and under which licence, for people; kept in the file's metadata if given.
 
     Raises
     ------
@@ -110,8 +112,8 @@ def write_safetensors(checkpoint: Checkpoint, path: Path, *, origin: str = "", l
         "preset": checkpoint.preset.name,
         "num_heads": str(checkpoint.dimensions.num_heads),
         "digest": checkpoint.digest,
-        "origin": origin,
-        "licence": licence,
+        "origin": checkpoint.origin,
+        "licence": checkpoint.licence,
     }
     # safetensors' own writer puts the metadata in another order each time
     header: dict[str, Any] = {"__metadata__": {key: value for key, value in metadata.items() if value}}

@@ -314,7 +314,7 @@ def test_the_digest_does_not_ask_how_an_array_lies_in_memory() -> None:
 
 def test_safetensors_are_what_other_programs_read(tiny: Checkpoint, tmp_path: Path) -> None:
     path = tmp_path / "new" / "mt3.safetensors"
-    write_safetensors(tiny, path, origin="gs://mt3/checkpoints/mt3", licence="Apache-2.0")
+    write_safetensors(replace(tiny, origin="gs://mt3/checkpoints/mt3", licence="Apache-2.0"), path)
     _assert_same(safetensors.numpy.load_file(path), tiny.weights)
     with safetensors.safe_open(path, framework="numpy") as file:
         assert file.metadata() == {
