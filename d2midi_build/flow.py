@@ -122,6 +122,7 @@ class Flow:
                 raise UsageError(
                     f"model files of {described.name} are missing ({error}): `d2midi doctor` says what to do"
                 ) from error
+        self._cpu_s = {name: stage(name).cpu_s(recipe) for name in NAMES}
 
     def source(self, source: Source, ask: Ask) -> SourceNode:
         """Walk a source and everything that follows from it."""
@@ -235,7 +236,7 @@ class Flow:
             inputs=inputs,
             out="",
             cost=seconds if described.unit == "s" else 1.0,
-            priority=seconds * sum(stage(after).cpu_per_unit for after in _AFTER.get(name, ())),
+            priority=seconds * sum(self._cpu_s[after] for after in _AFTER.get(name, ())),
             needs=described.needs,
         )
 

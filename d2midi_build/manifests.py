@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from d2midi_build.synchrony.together import Clip
 
 NAMES = (
-    "sources", "videos", "takes", "groups", "repeats", "clips", "offsets", "stems", "notes", "beats",
-    "windows",
+    "sources", "videos", "takes", "groups", "repeats", "clips", "offsets", "stems", "notes",
+    "opinions", "beats", "windows",
 )  # fmt: skip
 
-_VERSION = 3
+_VERSION = 4
 """Raised whenever the same records would give other rows."""
 
 _FOR_PEOPLE = ("at", "cpu_s", "wall_s", "traceback")
@@ -250,7 +250,7 @@ def _tables(
         "offsets": offset_rows,
         "stems": lambda: (row for entry in entries for take in entry.takes for row in rows.stem_rows(take)),
     }
-    from_artefacts = {"notes": "transcribe", "beats": "beats", "windows": "window"}
+    from_artefacts = {"notes": "transcribe", "opinions": "transcribe", "beats": "beats", "windows": "window"}
     return {name: partial(_from_rows, name, made) for name, made in from_rows.items()} | {
         name: partial(_from_artefacts, name, stage, workspace, sources)
         for name, stage in from_artefacts.items()

@@ -57,12 +57,13 @@ class StageState:
 
 @dataclass
 class Survey:
-    """How far a workspace has come under its recipe."""
+    """How far a workspace has come under its recipe; ``agreements`` counts notes by other transcriber."""
 
     stages: list[StageState]
     n_sources: int
     n_windows: int = 0
     unique_hours: float = 0.0
+    agreements: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     takes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     failures: list[Record] = field(default_factory=list)
@@ -77,6 +78,7 @@ class Survey:
                 state.name: {"done": state.done, "failed": state.failed, "to_do": state.to_do}
                 for state in self.stages
             },
+            "agreements": {name: dict(counts) for name, counts in self.agreements.items()},
             "takes": dict(self.takes),
             "reasons": dict(self.reasons),
             "failures": [
@@ -124,6 +126,8 @@ def survey(workspace: Workspace) -> Survey:
             found.failures.append(record)
         else:
             state.done += 1
+            for name, counts in record.facts.get("others", {}).items():
+                found.agreements[name].update(counts)
     for job in new + again:
         states[job.stage].to_do += 1
     for job in again:  # its result is lost
@@ -162,7 +166,7 @@ def plan(
     for (name, _), seconds in ahead.items():
         if name == "crawl" or name in _CPU_STAGES:
             media_s[name] += seconds
-    rates = _rates(ledger)
+    rates = _rates(ledger, recipe)
     return Plan(
         jobs={name: jobs[name] for name in NAMES if jobs[name]},
         media_s=dict(media_s),
@@ -212,14 +216,19 @@ def _walk(
     return nodes, list(new.values()), list(again.values())
 
 
-def _rates(ledger: Ledger) -> dict[str, float]:
-    """Processor seconds per second of media: what this workspace has seen, else the stages' own figures."""
-    rates = {name: stage(name).cpu_per_unit for name in _CPU_STAGES}
+def _rates(ledger: Ledger, recipe: Recipe) -> dict[str, float]:
+    """Processor seconds per second of media: what this workspace has seen, else the stages' own figures.
+
+    What other transcribers took says nothing of the recipe's.
+    """
+    rates = {name: stage(name).cpu_s(recipe) for name in _CPU_STAGES}
+    listening = [recipe.transcribe.transcriber, *sorted(recipe.transcribe.others)]
     spent: defaultdict[str, float] = defaultdict(float)
     media: defaultdict[str, float] = defaultdict(float)
     for record in ledger:
         seconds = record.facts.get("media_s")
-        if record.status == "done" and seconds and record.stage in rates:
+        alike = record.stage != "transcribe" or record.facts.get("transcribers") == listening
+        if record.status == "done" and seconds and record.stage in rates and alike:
             spent[record.stage] += record.cpu_s
             media[record.stage] += seconds
     return rates | {name: spent[name] / media[name] for name in media}

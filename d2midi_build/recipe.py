@@ -166,6 +166,11 @@ class TranscribeRecipe(_Section):
     transcriber: str = Field(
         "embedded", description="Name of a transcriber; a wrong one is answered with the list."
     )
+    others: tuple[str, ...] = Field(
+        (),
+        description="Further transcribers that listen to the same sound. The notes stay those of `transcriber`; how "
+        "many of the others agree with each is told, and sheets where they differ come first in correcting.",
+    )
     audio: Literal["native", "clip"] = Field(
         "native", description="The original audio, or the clip's 10,240 Hz, which has lost the hi-hats."
     )
@@ -183,7 +188,7 @@ class TranscribeRecipe(_Section):
 
 
 class BasicPitchRecipe(_Section):
-    """The transcriber basic-pitch, with its own defaults; used only where ``transcribe.transcriber`` names it."""
+    """The transcriber basic-pitch, with its own defaults; used only where ``transcribe`` names it."""
 
     onset_threshold: float = Field(0.5, gt=0, lt=1, description="Least activation of a note's start.")
     frame_threshold: float = Field(0.3, gt=0, lt=1, description="Least activation of its continuation.")
@@ -191,6 +196,28 @@ class BasicPitchRecipe(_Section):
         11, ge=0, description="Notes of at most so many frames of 11.6 ms are dropped."
     )
     melodia: bool = Field(True, description="Make notes of energy without an onset as well.")
+
+
+class Mt3Recipe(_Section):
+    """The transcriber mt3, which needs a checkpoint of the user's; used only where ``transcribe`` names it."""
+
+    model: str = Field(
+        "mt3", description="Name of a model that `d2midi models add` registered, or the path of a checkpoint."
+    )
+    decode: Literal["reference", "argmax"] = Field(
+        "reference",
+        description="How tokens are chosen: as Magenta's notebook does (T5X's beam search with one beam), or always "
+        "the likeliest.",
+    )
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32",
+        description="What the network computes in. Halves are for a GPU, where they are faster, and choose other "
+        "tokens now and then.",
+    )
+    batch: int = Field(32, ge=1, description="Segments decoded at a time; changes speed and memory only.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="What computes; `auto` takes CUDA where PyTorch finds it."
+    )
 
 
 class BeatsRecipe(_Section):
@@ -308,6 +335,7 @@ class Recipe(_Section):
     separate: SeparateRecipe = SeparateRecipe()
     transcribe: TranscribeRecipe = TranscribeRecipe()
     basic_pitch: BasicPitchRecipe = BasicPitchRecipe()
+    mt3: Mt3Recipe = Mt3Recipe()
     beats: BeatsRecipe = BeatsRecipe()
     groups: GroupsRecipe = GroupsRecipe()
     window: WindowRecipe = WindowRecipe()
@@ -364,7 +392,12 @@ class Recipe(_Section):
     def published(self) -> dict[str, Any]:
         """The recipe as plain data, without what concerns only the builder's machine: paths, logins, processes."""
         how = set(CrawlRecipe.model_fields) - set(_WHICH_VIDEOS)
-        exclude: Any = {"run": True, "crawl": how, "separate": {"demucs_folder"}}
+        exclude: Any = {
+            "run": True,
+            "crawl": how,
+            "separate": {"demucs_folder"},
+            "mt3": {"model", "batch", "device"},  # the weights' digest is told with the notes
+        }
         return self.model_dump(mode="json", exclude=exclude)
 
     def to_toml(self) -> str:

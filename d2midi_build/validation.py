@@ -84,6 +84,7 @@ def _missing_parents(found: dict[str, pa.Table]) -> Iterator[Problem]:
         ("clips", "takes", "take_id", "take_id"),
         ("stems", "clips", "clip_id", "clip_id"),
         ("notes", "clips", "clip_id", "clip_id"),
+        ("opinions", "clips", "clip_id", "clip_id"),
         ("beats", "clips", "clip_id", "clip_id"),
         ("windows", "clips", "clip_id", "clip_id"),
     ):

@@ -31,6 +31,8 @@ class ClipNotes:
         Musical beats in seconds, ascending; empty where unknown.
     positions : np.ndarray, shape (n,), int64
         Place of each beat in its bar, from 1.
+    agreed : np.ndarray, shape (m,), float32, optional
+        Share of other transcribers that heard each note, NaN where none was asked; None if none was about any.
     """
 
     clip_id: str
@@ -38,6 +40,7 @@ class ClipNotes:
     notes: Notes
     beats_s: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     positions: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    agreed: npt.NDArray[np.float32] | None = None
 
     def sheets(self) -> list[Sheet]:
         """Its sheets."""
@@ -88,7 +91,22 @@ def _clip(workspace: Workspace, clip_id: str, n_frames: int) -> ClipNotes:
         ) from error
     beats = _musical(workspace, clip_id)
     positions = pc.fill_null(beats.column("position"), 1).to_numpy()
-    return ClipNotes(clip_id, n_frames, notes, beats.column("time_s").to_numpy(), positions.astype(np.int64))
+    return ClipNotes(
+        clip_id,
+        n_frames,
+        notes,
+        beats.column("time_s").to_numpy(),
+        positions.astype(np.int64),
+        agreed_in(rows),
+    )
+
+
+def agreed_in(notes: pa.Table) -> npt.NDArray[np.float32] | None:
+    """Column ``agreement`` of rows of the table of notes, NaN for null; None where all are, as in old workspaces."""
+    if "agreement" not in notes.column_names:
+        return None
+    column = notes.column("agreement")
+    return None if column.null_count == len(column) else tables.to_numpy(pc.fill_null(column, np.nan))
 
 
 def _musical(workspace: Workspace, clip_id: str) -> pa.Table:

@@ -34,7 +34,15 @@ def build(
     transcriber: Annotated[
         str | None,
         typer.Option(
-            "--transcriber", help="embedded or basic-pitch; overrides `transcribe.transcriber` of the recipe."
+            "--transcriber",
+            help="embedded, basic-pitch or mt3; overrides `transcribe.transcriber` of the recipe.",
+        ),
+    ] = None,
+    other: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--other",
+            help="A further transcriber, whose agreement is told; may be given again. Overrides `transcribe.others`.",
         ),
     ] = None,
     workers: WorkersOption = None,
@@ -56,6 +64,8 @@ def build(
     - `d2midi build --source dances/ --until filter` (download and screen only)
 
     - `d2midi build --source urls.txt --plan`
+
+    - `d2midi build --source urls.txt --transcriber mt3 --other embedded`
     """
     from d2midi_build.cli import running
     from d2midi_build.errors import UsageError
@@ -65,6 +75,8 @@ def build(
     sources, chosen = running.read_options(workspace, source, recipe)
     if transcriber is not None:
         chosen = chosen.with_field("transcribe.transcriber", transcriber)
+    if other:
+        chosen = chosen.with_field("transcribe.others", tuple(other))
     names: tuple[str, ...] = NAMES
     if until is not None:
         if only:

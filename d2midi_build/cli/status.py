@@ -37,6 +37,10 @@ def status(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption =
             stage.name, str(stage.done), str(stage.failed), str(stage.to_do), f"{stage.cpu_s / 3600:.2f}"
         )
     console.print(table)
+    for name, counts in sorted(found.agreements.items()):
+        console.print(
+            f"notes: {name} heard {counts['n_shared']} of {counts['n_asked']} as well, and {counts['n_alone']} others"
+        )
     for verdict, count in sorted(found.takes.items()):
         console.print(f"takes: {count} {verdict}")
     for reason, count in found.reasons.most_common():

@@ -82,8 +82,9 @@ class Stage:
         Recipe fields that change its result, named ``"section.field"``.
     unit : str
         What its cost counts: ``"s"`` (of media) or ``"items"``.
-    cpu_per_unit : float
-        Processor seconds per unit, measured; for plans and for starting long items first.
+    cpu_per_unit : float or callable
+        Processor seconds per unit, measured; for plans and for starting long items first. Callable where it depends on
+        the fields given; see `cpu_s`.
     run : callable
         ``Work -> Made``; raises ``ItemError`` for an item that cannot be processed.
     models : callable
@@ -99,7 +100,7 @@ class Stage:
     version: int
     reads: tuple[str, ...]
     unit: str
-    cpu_per_unit: float
+    cpu_per_unit: float | Callable[[Mapping[str, Any]], float]
     run: Callable[[Work], Made]
     models: Callable[[Mapping[str, Any]], dict[str, str]] = field(default=lambda params: {})
     hints: tuple[str, ...] = ()
@@ -108,6 +109,11 @@ class Stage:
     def params(self, recipe: Recipe) -> dict[str, Any]:
         """Values of the fields a job is given."""
         return {name: recipe.field(name) for name in self.reads + self.hints}
+
+    def cpu_s(self, recipe: Recipe) -> float:
+        """Processor seconds per unit under a recipe."""
+        known = self.cpu_per_unit
+        return known(self.params(recipe)) if callable(known) else known
 
     def key(self, recipe: Recipe, depends: Mapping[str, Any]) -> str:
         """Digest of everything the result depends on.

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from d2midi_build import clock, tables
-from d2midi_build.recipe import BasicPitchRecipe, Recipe
+from d2midi_build.errors import UsageError
+from d2midi_build.recipe import BasicPitchRecipe, Mt3Recipe, Recipe
 from d2midi_build.screening.criteria import Decision
 from d2midi_build.stages.base import Made, Stage, Work
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
     from d2midi_build.music.notes import Notes
+    from d2midi_build.music.opinions import Opinion
     from d2midi_build.transcribers.base import Transcriber
 
 _DRUM_STEMS = ("drums", "percussive")
+
+_SECTIONS: Final = (("basic_pitch", BasicPitchRecipe), ("mt3", Mt3Recipe))
+"""Sections of the recipe that are a transcriber's options."""
+
+_BESIDE_CPU_PER_S: Final = 0.01
+"""Processor seconds per second of sound for everything but transcribers: reading, voices, writing."""
 
 
 def decide(facts: Mapping[str, Any], recipe: Recipe) -> Decision:
@@ -43,11 +56,32 @@ def decide(facts: Mapping[str, Any], recipe: Recipe) -> Decision:
     )
 
 
-def _chosen(params: Mapping[str, Any]) -> Transcriber:
-    """The transcriber with its options: the fields of the recipe's section of its name."""
-    name, section = params["transcribe.transcriber"], _section(params)
-    options = {key.removeprefix(section): value for key, value in params.items() if key.startswith(section)}
-    return _transcriber(name, tuple(sorted(options.items())))
+def _listeners(params: Mapping[str, Any]) -> list[Transcriber]:
+    """The transcribers with their options: first the one whose notes are the dataset's, then the others by name.
+
+    Raises
+    ------
+    UsageError
+        If one is named twice, or there is none of a name.
+    """
+    primary, others = params["transcribe.transcriber"], sorted(params["transcribe.others"])
+    if twice := [name for name, n in Counter([primary, *others]).items() if n > 1]:
+        raise UsageError(
+            f"the transcriber {twice[0]} is named twice: transcribe.transcriber is {primary}, transcribe.others "
+            f"{', '.join(others)}. Each listens once: name others, or leave it out of transcribe.others"
+        )
+    return [_transcriber(name, tuple(sorted(_options(name, params).items()))) for name in (primary, *others)]
+
+
+def _options(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the recipe's section of a transcriber says."""
+    section = _section(name)
+    return {key.removeprefix(section): value for key, value in params.items() if key.startswith(section)}
+
+
+def _section(name: str) -> str:
+    """How the recipe fields of a transcriber begin."""
+    return f"{name.replace('-', '_')}."
 
 
 @cache
@@ -58,19 +92,19 @@ def _transcriber(name: str, options: tuple[tuple[str, Any], ...]) -> Transcriber
 
 
 @cache
-def _digests(chosen: Transcriber) -> dict[str, str]:
-    return {f"{chosen.name} {chosen.version}": "", **chosen.model_digests()}
+def _digests(listener: Transcriber) -> dict[str, str]:
+    files = {f"{listener.name}/{name}": digest for name, digest in listener.model_digests().items()}
+    return {f"{listener.name} {listener.version}": "", **files}
 
 
 def _models(params: Mapping[str, Any]) -> dict[str, str]:
-    """Digests of what listens; the chosen transcriber's options are among them, others' options are not."""
-    used = {name: str(value) for name, value in params.items() if name.startswith(_section(params))}
-    return _digests(_chosen(params)) | used | _vocals_digests()
-
-
-def _section(params: Mapping[str, Any]) -> str:
-    """How the recipe fields of the chosen transcriber begin."""
-    return f"{params['transcribe.transcriber'].replace('-', '_')}."
+    """Digests of what listens, with the options that decide what it hears."""
+    found: dict[str, str] = {}
+    for each in _listeners(params):
+        found |= _digests(each)
+        used = {name: value for name, value in _options(each.name, params).items() if name not in each.how}
+        found |= {_section(each.name) + name: str(value) for name, value in used.items()}
+    return found | _vocals_digests()
 
 
 @cache
@@ -80,49 +114,120 @@ def _vocals_digests() -> dict[str, str]:
     return {f"vocals {vocals.VERSION}": "", **vocals.model_digests()}
 
 
+def _cpu_per_s(params: Mapping[str, Any]) -> float:
+    return _BESIDE_CPU_PER_S + sum(each.cpu_per_s for each in _listeners(params))
+
+
+@dataclass(frozen=True, eq=False)
+class _Sound:
+    """What there is to hear of a clip; ``drums`` are apart from the rest where it was separated."""
+
+    rest: npt.NDArray[np.float32]
+    drums: npt.NDArray[np.float32] | None
+    rate_hz: int
+
+    @classmethod
+    def read(cls, inputs: Mapping[str, Any], scratch: Path) -> _Sound:
+        from d2midi_build.music.audio import read_sound
+
+        stems = inputs.get("stems")
+        if not stems:
+            audio, rate_hz = read_sound(Path(inputs["audio"]), scratch)
+            return cls(audio, None, rate_hz)
+        sounds = {name: read_sound(Path(path), scratch) for name, path in stems.items()}
+        drums: Any = sum(sound for name, (sound, _) in sounds.items() if name in _DRUM_STEMS)
+        rest: Any = sum(sound for name, (sound, _) in sounds.items() if name not in _DRUM_STEMS)
+        return cls(rest, drums, next(iter(sounds.values()))[1])
+
+    def heard_by(self, listener: Transcriber) -> Notes:
+        """What a transcriber hears, of drums alone only the drums, of the rest only the rest."""
+        from d2midi_build.music.notes import Notes
+
+        notes = listener.transcribe(self.rest, self.rate_hz)
+        if self.drums is None:
+            return notes
+        hits = (
+            listener.transcribe(self.drums, self.rate_hz).drums() if listener.hears_drums else Notes.empty()
+        )
+        return Notes.concat([notes.pitched(), hits])
+
+
 def _run(work: Work) -> Made:
     import pyarrow as pa
 
     from d2midi_build.music import vocals
-    from d2midi_build.music.audio import read_sound
     from d2midi_build.music.midi import write_midi
-    from d2midi_build.music.notes import Notes
+    from d2midi_build.music.opinions import Opinion, agreement
 
-    chosen = _chosen(work.params)
-    if work.state.get("transcriber") is not chosen:
-        chosen.load()
-        work.state["transcriber"] = chosen
-    if stems := work.inputs.get("stems"):
-        sounds = {name: read_sound(Path(path), work.out) for name, path in stems.items()}
-        rate_hz = next(iter(sounds.values()))[1]
-        drums: Any = sum(sound for name, (sound, _) in sounds.items() if name in _DRUM_STEMS)
-        others: Any = sum(sound for name, (sound, _) in sounds.items() if name not in _DRUM_STEMS)
-        notes = Notes.concat(
-            [chosen.transcribe(others, rate_hz).pitched(), chosen.transcribe(drums, rate_hz).drums()]
-        )
-        voice = vocals.find_voice(others, rate_hz)
-    else:
-        audio, rate_hz = read_sound(Path(work.inputs["audio"]), work.out)
-        notes = chosen.transcribe(audio, rate_hz)
-        voice = vocals.find_voice(audio, rate_hz)
+    listeners = _listeners(work.params)
+    for each in listeners:
+        each.load()
+    sound = _Sound.read(work.inputs, work.out)
+    voice = vocals.find_voice(sound.rest, sound.rate_hz)
     end_s = clock.frame_time_s(work.inputs["n_frames"])
-    notes = _inside(notes, end_s)
-    likely = vocals.sung(notes, voice)
-    notes = vocals.apply(notes, likely, work.params["transcribe.vocals"])
-    numbers = pa.array(range(len(notes)), pa.int32())
-    tables.write(work.out / "notes.parquet", notes.to_table().add_column(0, "note", numbers))
-    write_midi(notes, work.out / "notes.mid")
+    opinions, n_sung = [], []
+    for each in listeners:
+        notes = _inside(sound.heard_by(each), end_s)
+        likely = vocals.sung(notes, voice)
+        notes = vocals.apply(notes, likely, work.params["transcribe.vocals"])
+        opinions.append(Opinion(notes, each.names_instruments, each.hears_drums))
+        n_sung.append(vocals.count(likely))
+    primary, *others = opinions
+    agreed = pa.array(agreement(primary, others), from_pandas=True)  # null where nobody was asked
+    tables.write(work.out / "notes.parquet", _numbered(primary.notes).append_column("agreement", agreed))
+    names = [each.name for each in listeners]
+    told, compared = _compared(primary, dict(zip(names[1:], others, strict=True)))
+    tables.write(work.out / "opinions.parquet", told)
+    write_midi(primary.notes, work.out / "notes.mid")
     made_by = {
         f"model:{name}" if len(digest) == 64 else name: digest
         for name, digest in _models(work.params).items()
     }
     facts = {
-        "n_notes": len(notes),
+        "n_notes": len(primary.notes),
         "vocal_share": None if voice.share is None else round(voice.share, 4),
-        "n_sung": vocals.count(likely),
+        "n_sung": n_sung[0],
+        "transcribers": names,
+        "others": compared,
         "media_s": end_s,
     }
     return Made(facts, made_by)
+
+
+def _numbered(notes: Notes) -> pa.Table:
+    import pyarrow as pa
+
+    return notes.to_table().add_column(0, "note", pa.array(range(len(notes)), pa.int32()))
+
+
+def _compared(primary: Opinion, others: Mapping[str, Opinion]) -> tuple[pa.Table, dict[str, dict[str, int]]]:
+    """The notes of the others, each with whether the primary has it, and by other how many notes they share."""
+    import numpy as np
+    import pyarrow as pa
+
+    from d2midi_build.music.notes import Notes
+    from d2midi_build.music.opinions import shared
+
+    parts, counts = [_opinions("", Notes.empty(), *np.empty((2, 0), np.bool_))], {}
+    for name, other in others.items():
+        ours, theirs = shared(primary, other)
+        asked, judged = other.judges(primary.notes), primary.judges(other.notes)
+        parts.append(_opinions(name, other.notes, theirs, ~judged))
+        counts[name] = {
+            "n_asked": int(asked.sum()),
+            "n_shared": int((asked & ours).sum()),
+            "n_alone": int((judged & ~theirs).sum()),
+        }
+    return pa.concat_tables(parts), counts
+
+
+def _opinions(
+    name: str, notes: Notes, in_primary: npt.NDArray[np.bool_], unknown: npt.NDArray[np.bool_]
+) -> pa.Table:
+    import pyarrow as pa
+
+    table = _numbered(notes).add_column(0, "transcriber", pa.array([name] * len(notes), pa.string()))
+    return table.append_column("in_primary", pa.array(in_primary, mask=unknown))
 
 
 def _inside(notes: Notes, end_s: float) -> Notes:
@@ -135,11 +240,11 @@ def _inside(notes: Notes, end_s: float) -> Notes:
 
 STAGE = Stage(
     name="transcribe",
-    version=2,
-    reads=("transcribe.transcriber", "transcribe.vocals"),
-    hints=tuple(f"basic_pitch.{name}" for name in BasicPitchRecipe.model_fields),
+    version=3,
+    reads=("transcribe.transcriber", "transcribe.others", "transcribe.vocals"),
+    hints=tuple(f"{section}.{name}" for section, fields in _SECTIONS for name in fields.model_fields),
     unit="s",
-    cpu_per_unit=0.05,
+    cpu_per_unit=_cpu_per_s,
     run=_run,
     models=_models,
 )

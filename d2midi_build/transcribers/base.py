@@ -31,10 +31,27 @@ class Transcriber(ABC):
         As users write it, e.g. ``"basic-pitch"``.
     version : str
         Changes whenever the same audio may give other notes; part of the stage's key.
+    how : frozenset of str
+        Options that say how it works and not what it hears, or where models lie, whose digests are told; no part of
+        the stage's key.
+    cpu_per_s : float
+        Processor seconds per second of sound, measured; for plans.
     """
 
     name: ClassVar[str]
     version: ClassVar[str]
+    how: ClassVar[frozenset[str]] = frozenset()
+    cpu_per_s: ClassVar[float] = 0.04
+
+    @property
+    def names_instruments(self) -> bool:
+        """Whether it tells instruments apart; else it calls every note piano."""
+        return True
+
+    @property
+    def hears_drums(self) -> bool:
+        """Whether it writes down drums."""
+        return True
 
     @abstractmethod
     def model_digests(self) -> dict[str, str]:

@@ -74,6 +74,8 @@ class BasicPitch(Transcriber):
 
     name: ClassVar[str] = "basic-pitch"
     version: ClassVar[str] = "2"
+    names_instruments = False
+    hears_drums = False
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()

@@ -124,6 +124,9 @@ WRONG: list[tuple[str, tuple[str, ...]]] = [
     ("build --source list.txt --until filter --only crawl", ("--until", "--only", "one of them")),
     ("build --source list.txt --transcriber mt4", ("'mt4'", "basic-pitch")),
     ("build --source list.txt --transcriber mt4 --plan", ("'mt4'", "basic-pitch")),
+    ("build --source list.txt --other basic-pitch --other mt4", ("'mt4'", "basic-pitch")),
+    ("build --source list.txt --other embedded --plan", ("embedded is named twice", "transcribe.others")),
+    ("build --source list.txt --transcriber basic-pitch --other basic-pitch", ("basic-pitch is named twice",)),
     ("build --source list.txt --recipe typo.toml", ("typo.toml", "window.framez", "d2midi recipe show")),
     ("build --source list.txt --recipe value.toml", ("value.toml", "window.frames", "-3")),
     ("build --source list.txt --recipe broken.toml", ("broken.toml", "not TOML", "line 1")),
@@ -289,6 +292,9 @@ def test_options_of_a_build_are_remembered(run: Run, failed: Path, tmp_path: Pat
     assert Recipe.load(failed / "recipe.toml").window.frames == 120
     assert run("build", "-w", failed).code == 1
     assert Recipe.load(failed / "recipe.toml").window.frames == 120
+    assert run("build", "-w", failed, "--transcriber", "basic-pitch", "--other", "embedded").code == 1
+    chosen = Recipe.load(failed / "recipe.toml").transcribe
+    assert (chosen.transcriber, chosen.others) == ("basic-pitch", ("embedded",))
 
 
 def test_doctor_finds_the_tools_and_says_what_to_do(run: Run) -> None:

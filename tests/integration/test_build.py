@@ -152,6 +152,7 @@ FIRST_TO_RUN = {
     "separate.method": {"separate"},
     "transcribe.audio": {"transcribe"},
     "transcribe.transcriber": {"transcribe"},
+    "transcribe.others": {"transcribe"},
     "transcribe.vocals": {"transcribe"},
     "beats.least_confidence": {"beats"},
     "beats.least_prominence": {"beats"},
@@ -163,7 +164,8 @@ stages that follow run only if the result really differs)."""
 
 _OTHER_VALUE: dict[str, Any] = {
     "crawl.format": "b", "separate.method": "hpss", "transcribe.audio": "clip", "transcribe.transcriber": "basic-pitch",
-    "transcribe.vocals": "drop", "window.frames": 61,
+    "transcribe.vocals": "drop", "window.frames": 61, "transcribe.others": ("basic-pitch",),
+    "mt3.model": "other", "mt3.decode": "argmax", "mt3.precision": "float16", "mt3.device": "cpu",
     "filter.silent_below_db": -60.0, "separate.demucs_model": "other", "separate.demucs_folder": "/x",
     "release.audio": "none", "release.split": "whole", "release.keep_apart": ("video",),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from d2midi_build.pipeline import Selection, Summary, build
 from d2midi_build.plan import plan, survey
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source, read_sources
-from d2midi_build.stages.base import NAMES
+from d2midi_build.stages.base import NAMES, stage
 from d2midi_build.workspace import Workspace
 
 UNTIL_FILTER = Selection(NAMES[: NAMES.index("filter") + 1])
@@ -74,6 +75,23 @@ def test_a_changed_field(
     changed = recipe.with_field(field, value)
     assert plan(Workspace(workspace), good, changed, Selection(), 1).jobs == expected
     assert counts(build(good, workspace, changed).ran) == expected
+
+
+def test_what_one_transcriber_took_is_no_estimate_of_two(
+    workspace: Path, good: list[Source], recipe: Recipe
+) -> None:
+    again = Selection(refresh=("transcribe",))
+    once = plan(Workspace(workspace), good, recipe, again, 1)
+    two = recipe.with_field("transcribe.others", ("basic-pitch",))
+    seconds = once.media_s["transcribe"]
+    rate = stage("transcribe").cpu_s(two)
+    assert rate == pytest.approx(stage("transcribe").cpu_s(recipe) + 0.04)
+    only = Selection(("transcribe",))
+    assert plan(Workspace(workspace), good, two, only, 1).cpu_s == pytest.approx(seconds * rate)
+    build(good, workspace, two, only)
+    seen = plan(Workspace(workspace), good, two, replace(only, refresh=("transcribe",)), 1)
+    assert seen.cpu_s != pytest.approx(seconds * rate)
+    assert plan(Workspace(workspace), good, recipe, again, 1).cpu_s == once.cpu_s
 
 
 @pytest.mark.parametrize(

@@ -158,13 +158,13 @@ def test_a_removal_is_in_the_next_release_and_readers_of_the_old_one_can_follow_
 ) -> None:
     run("build", "-w", workspace, "--version", "1.0.0", "--out", tmp_path / "1.0.0")
     video, other = tables.read(workspace / "manifests" / "videos.parquet").column("video_id").to_pylist()[:2]
-    said = run("remove", video, "--why", "takedown", "--by", "ada", "-w", workspace)
+    said = run("remove", video, "--why", "takedown", "--by", "grace", "-w", workspace)
     assert (said["video_id"], said["clip_id"], said["withdrawn"]) == (video, "", False)
     run("build", "-w", workspace, "--version", "1.0.1", "--out", tmp_path / "1.0.1")
     assert open_release(tmp_path / "1.0.1").videos.column("video_id").to_pylist() == [other]
     old = open_release(tmp_path / "1.0.0", removed=tmp_path / "1.0.1" / "removed.parquet")
     assert {window.clip_id.rpartition("_")[0] for window in old} == {other}
-    assert b"ada" not in b"".join(path.read_bytes() for path in (tmp_path / "1.0.1").rglob("*.parquet"))
+    assert b"grace" not in b"".join(path.read_bytes() for path in (tmp_path / "1.0.1").rglob("*.parquet"))
     run("remove", video, "--why", "allowed again", "--withdraw", "-w", workspace)
     run("build", "-w", workspace, "--version", "1.0.2", "--out", tmp_path / "1.0.2")
     assert len(open_release(tmp_path / "1.0.2").videos) == 2

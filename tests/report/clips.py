@@ -97,7 +97,7 @@ def make_workspace(root: Path, *clips: Clip) -> Path:
             write_frames(root / "frames" / f"{clip.clip_id}.parquet", table)
         rows.append(_row(clip))
         for number, note in enumerate(clip.notes.to_table().to_pylist() if clip.notes else ()):
-            notes.append(note | _constant(clip) | {"note": number})
+            notes.append(note | _constant(clip) | {"note": number, "agreement": None if number % 2 else 0.3})
     tables.write(root / "manifests" / "clips.parquet", tables.from_rows("clips", rows))
     tables.write(root / "manifests" / "notes.parquet", tables.from_rows("notes", notes))
     return root

@@ -97,7 +97,9 @@ def test_midi_with_original_programs_is_what_was_transcribed(workspace: Path, tm
 
 
 def test_csv_is_the_table_of_notes(workspace: Path, tmp_path: Path) -> None:
-    read = pd.read_csv(_write(workspace, tmp_path, "csv"), keep_default_na=False)
+    read = pd.read_csv(
+        _write(workspace, tmp_path, "csv"), keep_default_na=False, na_values={"agreement": [""]}
+    )
     whole = pd.read_parquet(workspace / "manifests" / "notes.parquet")
     mine = whole[whole["clip_id"] == CLIP].reset_index(drop=True)
     assert len(mine) == 4

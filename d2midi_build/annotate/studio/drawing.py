@@ -2,7 +2,8 @@
 
 Label Studio draws the notes themselves, as rectangles over the picture. On it are the notes of other pages, parts and
 sheets, as hollow ghosts; times that belong to other pages, hatched; and a dashed red frame round each note that the
-machine was not sure of. Sizes in this module are pixels of the screen, of which a picture's own are a multiple.
+machine was not sure of or other transcribers did not hear. Sizes in this module are pixels of the screen, of which a
+picture's own are a multiple.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ LABEL_COLOURS: Final[dict[str, str]] = {
 """By instrument: the colour of its label, ``#rrggbb``; that of the rolls of previews and reports."""
 
 UNSURE: Final = 0.5
-"""Notes whose p_note times p_instrument is below it are marked."""
+"""Notes whose sureness (`music.opinions.sureness`) is not above it are marked."""
 
 # Blue, green, red.
 BACKGROUND: Final[Colour] = (30, 27, 24)

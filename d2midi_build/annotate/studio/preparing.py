@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape as glob_escape
 from html import escape
@@ -30,6 +30,7 @@ from d2midi_build.annotate.studio.sent import SentTask, sent_notes
 from d2midi_build.digests import sha256_data
 from d2midi_build.errors import UsageError
 from d2midi_build.music.notes import Notes
+from d2midi_build.music.opinions import sureness
 from d2midi_build.workspace import Workspace, write_whole
 
 FORMAT: Final = 1
@@ -77,6 +78,8 @@ class Prepared:
     clip : ClipNotes
     kinematic_s : np.ndarray, shape (k,), float64
         Beats of the dance to draw.
+    unsure : frozenset of int
+        Numbers of the notes to mark.
     """
 
     task: SentTask
@@ -84,6 +87,7 @@ class Prepared:
     wanted: Wanted
     clip: ClipNotes
     kinematic_s: npt.NDArray[np.float64]
+    unsure: frozenset[int] = frozenset()
 
     @property
     def pictures(self) -> list[str]:
@@ -99,7 +103,7 @@ class Prepared:
                 page,
                 notes=self.task.rows.values(),
                 context=self.task.context,
-                unsure=[row for row in self.task.rows.values() if _unsure(row)],
+                unsure=[row for number, row in self.task.rows.items() if number in self.unsure],
                 beats_s=self.clip.beats_s,
                 positions=self.clip.positions,
                 kinematic_s=self.kinematic_s,
@@ -156,6 +160,7 @@ def prepared(
     for part, notes in parts(of.layered.final).items():
         errors[part] = _planted(_commanded(notes, of.sheet, wishes), of.sheet, part, wishes, following)
         following = max([following, *(number + 1 for number in errors[part].rows)])
+    agreed = _agreed(clip, of)
     own = {row.seen for row in of.layered.final.values()}
     around = [row for row in rows(of.sheet.context_in(opened.final)) if row.seen not in own]
     # What is seen and heard around a part is what others are sent: the truth would tell planted errors.
@@ -164,8 +169,9 @@ def prepared(
     found = []
     for part, planted_in in errors.items():
         others = [row for name, each in errors.items() if name != part for row in each.rows.values()]
-        task = _task(of, part, planted_in, (*around, *others), clip, wishes, beats)
-        found.append(Prepared(task, of.layered, footage, clip, beats))
+        unsure = _unsure(planted_in.rows, agreed)
+        task = _task(of, part, planted_in, (*around, *others), clip, wishes, beats, unsure if agreed else ())
+        found.append(Prepared(task, of.layered, footage, clip, beats, frozenset(unsure)))
     return found
 
 
@@ -192,6 +198,7 @@ def _task(
     clip: ClipNotes,
     wishes: Wishes,
     beats: npt.NDArray[np.float64],
+    doubted: Collection[int],
 ) -> SentTask:
     drawn = layout(of.sheet, errors.rows.values(), context)
     told: list[Any] = [
@@ -204,6 +211,7 @@ def _task(
         drawn.data(),
         wishes.reason,
         wishes.commands,
+        *([sorted(doubted)] if doubted else []),
     ]
     version = sha256_data(told)[:VERSION_CHARS]
     return SentTask(
@@ -330,5 +338,18 @@ def _layers_path(workspace: Workspace, task: SentTask) -> Path:
     return workspace.annotation / "sent" / f"{task.sheet_id}.{task.layers}.layers.json"
 
 
-def _unsure(row: Row) -> bool:
-    return row.p_note * row.p_instrument < drawing.UNSURE
+def _agreed(clip: ClipNotes, of: Sheeted) -> dict[int, float]:
+    """By number: how far other transcribers agree with the notes that are as the machine wrote them."""
+    if clip.agreed is None:
+        return {}
+    here = of.sheet.holds(clip.notes.onset_s)
+    known = dict(zip(rows(clip.notes.where(here)), clip.agreed[here].tolist(), strict=True))
+    machine = of.layered.machine
+    return {number: known[row] for number, row in of.layered.final.items() if row == machine.get(number)}
+
+
+def _unsure(sent_rows: Mapping[int, Row], agreed: Mapping[int, float]) -> set[int]:
+    """Numbers of the notes that the machine was not sure of, or others did not hear."""
+    confidence = [row.p_note * row.p_instrument for row in sent_rows.values()]
+    sure = sureness(confidence, [agreed.get(number, np.nan) for number in sent_rows])
+    return {number for number, each in zip(sent_rows, sure, strict=True) if each <= drawing.UNSURE}

@@ -10,13 +10,17 @@ from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from d2midi_build import tables
+from d2midi_build.annotate.clips import agreed_in
 from d2midi_build.annotate.corrections import Corrections, path_in
 from d2midi_build.annotate.sheets import Sheet, sheet_numbers
 from d2midi_build.annotate.sheets import sheets as tiles
 from d2midi_build.digests import sha256_data
 from d2midi_build.errors import UsageError
+from d2midi_build.music.opinions import sureness
 from d2midi_build.workspace import Workspace
 
 
@@ -33,7 +37,8 @@ class Candidate:
     split : str
         Of the newest release; empty if the clip is in none.
     confidence : float
-        Mean of p_note times p_instrument over the machine's notes, 0-1; 1 without notes.
+        0-1: the sum of the sureness of the machine's notes (`music.opinions.sureness`), over their number plus that of
+        the notes it lacks: the p_note of all that others heard and it did not, by the number of others. 1 without any.
     n_notes : int
         The machine's.
     corrected : bool
@@ -154,15 +159,39 @@ def select(
 def _measured(
     workspace: Workspace, found: Sequence[Sheet]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Number of notes of each sheet and their mean confidence; sheets of a clip are consecutive."""
+    """Number of notes of each sheet and its confidence; sheets of a clip are consecutive."""
+    columns = ["clip_id", "onset_s", "p_note", "p_instrument", "agreement"]
+    table = tables.read(workspace.manifests / "notes.parquet", columns)
+    place, there = _places(table, found)
+    confidence = tables.to_numpy(table.column("p_note")) * tables.to_numpy(table.column("p_instrument"))
+    agreed = agreed_in(table)
+    sure = sureness(confidence, np.nan if agreed is None else agreed)[there]
+    counts = np.bincount(place, minlength=len(found)).astype(np.int64)
+    sums = np.bincount(place, weights=sure, minlength=len(found))
+    of = counts + _missing(workspace, found)
+    return counts, np.divide(sums, of, out=np.ones(len(found)), where=of > 0)
+
+
+def _missing(workspace: Workspace, found: Sequence[Sheet]) -> npt.NDArray[np.float64]:
+    """How many notes of each sheet the machine lacks, as far as other transcribers can be believed, shape (n,)."""
+    path = workspace.manifests / "opinions.parquet"
+    if not path.exists():  # as in old workspaces
+        return np.zeros(len(found))
+    table = tables.read(path, ["clip_id", "transcriber", "onset_s", "p_note", "in_primary"])
+    n_others = max(1, pc.count_distinct(table.column("transcriber")).as_py())
+    alone = table.filter(pc.invert(table.column("in_primary")))  # not where the machine could not hear it
+    place, there = _places(alone, found)
+    p_note = tables.to_numpy(alone.column("p_note"))[there]
+    return np.asarray(np.bincount(place, weights=p_note, minlength=len(found)) / n_others)
+
+
+def _places(table: pa.Table, found: Sequence[Sheet]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Which sheet each note belongs to, and which notes belong to any: those of removed clips do not."""
     first: dict[str, int] = {}
     n_sheets: Counter[str] = Counter()
     for place, sheet in enumerate(found):
         first.setdefault(sheet.clip_id, place)
         n_sheets[sheet.clip_id] += 1
-    table = tables.read(
-        workspace.manifests / "notes.parquet", ["clip_id", "onset_s", "p_note", "p_instrument"]
-    )
     encoded = table.column("clip_id").combine_chunks().dictionary_encode()
     ids = encoded.dictionary.to_pylist()
     start, length = (
@@ -170,13 +199,8 @@ def _measured(
     )
     clip = tables.to_numpy(encoded.indices)
     number = sheet_numbers(tables.to_numpy(table.column("onset_s")))
-    there = number < length[clip]  # notes of removed clips belong to no sheet
-    place = (start[clip] + number)[there]
-    sure = (tables.to_numpy(table.column("p_note")) * tables.to_numpy(table.column("p_instrument")))[there]
-    counts = np.bincount(place, minlength=len(found)).astype(np.int64)
-    sums = np.bincount(place, weights=sure, minlength=len(found))
-    means = np.divide(sums, counts, out=np.ones(len(found)), where=counts > 0)
-    return counts, means
+    there = number < length[clip]
+    return (start[clip] + number)[there], there
 
 
 def _shuffled(chosen: Sequence[Candidate], seed: int) -> list[Candidate]:

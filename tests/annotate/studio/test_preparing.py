@@ -155,6 +155,47 @@ def test_nothing_else_makes_another_version(other: Callable[[], Prepared]) -> No
     assert other().draw(0) == task().draw(0)
 
 
+# ---- doubt ----
+
+
+def agreeing(agreed: float, clip: ClipNotes = CLIP) -> ClipNotes:
+    """The clip, heard by others: all of its notes but that with number 3 of sheet 1."""
+    here = np.flatnonzero(clip.sheets()[1].holds(clip.notes.onset_s))
+    found = np.full(len(clip.notes), 1.0, np.float32)
+    found[here[3]] = agreed
+    return replace(clip, agreed=found)
+
+
+_ONE = np.ones(len(CLIP.notes), np.float32)
+SURE = replace(CLIP, notes=replace(CLIP.notes, p_note=_ONE, p_instrument=_ONE))
+
+
+def test_a_note_that_nobody_else_heard_is_framed() -> None:
+    assert task(SURE).unsure == frozenset()
+    assert task(agreeing(1.0, SURE)).unsure == task(agreeing(0.5, SURE)).unsure == frozenset()
+    assert task(agreeing(np.nan, SURE)).unsure == frozenset()
+    doubted = task(agreeing(0.0, SURE))
+    assert doubted.unsure == {3}
+    page = doubted.task.layout.page_of(doubted.task.rows[3].onset_s)
+    assert doubted.draw(page) != task(SURE).draw(page)
+    assert doubted.task.version != task(SURE).task.version  # its picture is another one
+    assert task(agreeing(1.0, SURE)).task.version == task(SURE).task.version
+
+
+def test_what_others_heard_says_nothing_of_a_note_that_a_person_changed() -> None:
+    clip = agreeing(0.0, SURE)
+    of = sheeted(clip, Corrections([]))[1]
+    moved = {
+        n: row._replace(velocity=row.velocity % 127 + 1) if n == 3 else row
+        for n, row in of.layered.final.items()
+    }
+    made = revised(of.layered, moved, "heard")
+    at = "2026-11-26T12:00:00+00:00"
+    by = Correction(of.sheet.sheet_id, "ada@example.org", at, "heard", "test", of.layered.said, made)
+    assert task(clip, corrections=Corrections([by])).unsure == frozenset()
+    assert task(clip, wishes=Wishes(commands="shift all +20ms")).unsure == {3}
+
+
 def test_planted_errors_are_drawn_by_seed_and_differ_between_sheets_and_parts() -> None:
     one, same, other = (task(wishes=Wishes(plant=0.1, seed=seed)).task for seed in (1, 1, 2))
     assert one == same

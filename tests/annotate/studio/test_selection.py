@@ -85,6 +85,53 @@ def test_every_sheet_of_a_transcribed_clip_is_a_candidate_with_its_confidence(wo
     assert not any(each.corrected for each in found)
 
 
+def test_a_sheet_is_less_sure_where_others_disagree_and_where_they_heard_more(workspace: Workspace) -> None:
+    """Two others: of the notes of `b` all, one of two, none and nobody was asked; more was heard in two sheets."""
+    agreed = {("b_00000000", 0): 1.0, ("b_00000000", 1): 0.5, ("b_00000000", 2): 0.0}
+    path = workspace.manifests / "notes.parquet"
+    notes = tables.read(path).to_pylist()
+    tables.write(
+        path,
+        tables.from_rows(
+            "notes", [note | {"agreement": agreed.get((note["clip_id"], note["note"]))} for note in notes]
+        ),
+    )
+    heard = [
+        ("b_00000000", "mt3", 1.0, 0.75, True),  # the machine has it
+        ("b_00000000", "mt3", 2.0, 0.75, False),
+        ("b_00000000", "mt3", 3.0, 0.75, None),  # the machine could not have it
+        ("b_00000000", "mt3", 61.0, 0.5, False),
+        ("b_00000000", "basic-pitch", 61.0, 0.25, False),
+        ("gone_00000000", "mt3", 1.0, 1.0, False),
+    ]
+    told = [
+        row_of(
+            "opinions",
+            clip_id=clip_id,
+            transcriber=by,
+            note=number,
+            onset_s=onset_s,
+            p_note=p_note,
+            in_primary=ours,
+        )
+        for number, (clip_id, by, onset_s, p_note, ours) in enumerate(heard)
+    ]
+    tables.write(workspace.manifests / "opinions.parquet", tables.from_rows("opinions", told))
+    assert [(each.sheet.sheet_id, each.n_notes, each.confidence) for each in candidates(workspace)] == [
+        ("a_00001000_s000", 1, 0.25),
+        ("b_00000000_s000", 2, pytest.approx((1.0 + 0.5 * 0.75) / (2 + 0.75 / 2))),
+        ("b_00000000_s001", 2, pytest.approx((0.25 / 2 + 0.75 * 0.5) / 2)),
+        ("b_00000000_s002", 0, 0.0),  # the machine heard nothing, others did
+    ]
+
+
+def test_tables_of_an_older_build_know_no_others(workspace: Workspace) -> None:
+    before = candidates(workspace)
+    path = workspace.manifests / "notes.parquet"
+    tables.write(path, tables.read(path).drop_columns(["agreement"]))
+    assert candidates(workspace) == before
+
+
 def test_splits_of_releases_and_corrections_are_known(workspace: Workspace) -> None:
     workspace.splits_path.parent.mkdir(exist_ok=True)
     workspace.splits_path.write_text(json.dumps({"splits": {"b_00000000": "test"}, "earlier": []}))

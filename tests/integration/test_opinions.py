@@ -1,0 +1,258 @@
+"""Two transcribers listen to the same dances: what is told of it, and which sheets people see first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from d2midi_build import validation
+from d2midi_build.annotate.studio import drawing
+from d2midi_build.annotate.studio.choosing import sheet_tasks
+from d2midi_build.annotate.studio.preparing import Prepared, Wishes
+from d2midi_build.annotate.studio.selection import candidates, select
+from d2midi_build.errors import UsageError
+from d2midi_build.ledger import Ledger
+from d2midi_build.music.notes import Notes
+from d2midi_build.music.synthesis import synthesise
+from d2midi_build.pipeline import Summary, build
+from d2midi_build.plan import survey
+from d2midi_build.recipe import Recipe
+from d2midi_build.sources.lists import Source, read_sources
+from d2midi_build.synthetic.dancer import choreograph
+from d2midi_build.synthetic.slate import SLATE_S
+from d2midi_build.synthetic.videos import SHAPES, write_video
+from d2midi_build.workspace import Workspace
+from tests.integration.test_build import digests, rows
+from tests.integration.test_faults import start
+
+RATE_HZ = 44_100
+SECONDS = 6.0
+
+
+@pytest.fixture(scope="module")
+def two(recipe: Recipe) -> Recipe:
+    return recipe.with_field("transcribe.others", ("basic-pitch",))
+
+
+@pytest.fixture(scope="module")
+def heard_twice(
+    tmp_path_factory: pytest.TempPathFactory, built: tuple[Path, Summary], dances: Path, two: Recipe
+) -> Path:
+    """The dances, heard by embedded and basic-pitch; no test changes it."""
+    root = tmp_path_factory.mktemp("twice") / "workspace"
+    shutil.copytree(built[0], root)
+    done = {"done": 2}
+    ran = build(list(read_sources(dances / "list.txt")), root, two).ran
+    assert ran == {"transcribe": done, "beats": done, "window": done}
+    return root
+
+
+def test_the_notes_stay_the_primary_s_and_each_has_what_the_other_says(
+    heard_twice: Path, built: tuple[Path, Summary]
+) -> None:
+    alone, notes = rows(built[0], "notes"), rows(heard_twice, "notes")
+    assert all(note["agreement"] is None for note in alone) and rows(built[0], "opinions") == []
+    same = [
+        {name: note[name] for name in note if name not in ("agreement", "stage_key", "made_by")}
+        for note in notes
+    ]
+    assert same == [{name: note[name] for name in same[0]} for note in alone]
+    # basic-pitch hears no drums, and of pitched notes it heard some and some not.
+    assert {note["agreement"] for note in notes if note["is_drum"]} == {None}
+    assert {note["agreement"] for note in notes if not note["is_drum"]} == {0.0, 1.0}
+    opinions = rows(heard_twice, "opinions")
+    assert {opinion["transcriber"] for opinion in opinions} == {"basic-pitch"}
+    assert {opinion["in_primary"] for opinion in opinions} == {True, False}
+    assert all(
+        "basic-pitch/nmp.onnx" in note["made_by"] and "embedded/notes.onnx" in note["made_by"]
+        for note in notes
+    )
+    assert validation.validate(Workspace.open(heard_twice), deep=True) == []
+
+
+def test_the_ledger_and_status_count_what_they_share(heard_twice: Path) -> None:
+    notes, opinions = rows(heard_twice, "notes"), rows(heard_twice, "opinions")
+    counted: Counter[str] = Counter()
+    for record in Ledger(Workspace.open(heard_twice).ledger_path):
+        if record.stage == "transcribe" and record.facts["others"]:
+            assert record.facts["transcribers"] == ["embedded", "basic-pitch"]
+            counted.update(record.facts["others"]["basic-pitch"])
+    assert counted == {
+        "n_asked": sum(note["agreement"] is not None for note in notes),
+        "n_shared": sum(note["agreement"] == 1.0 for note in notes),
+        "n_alone": sum(not opinion["in_primary"] for opinion in opinions),
+    }
+    assert survey(Workspace.open(heard_twice)).agreements == {"basic-pitch": counted}
+
+
+def test_a_second_build_does_nothing_and_a_killed_one_ends_with_the_same_bytes(
+    heard_twice: Path, dances: Path, two: Recipe, built: tuple[Path, Summary], tmp_path: Path
+) -> None:
+    expected = digests(heard_twice)
+    sources = list(read_sources(dances / "list.txt"))
+    assert build(sources, heard_twice, two).ran == {}
+    assert digests(heard_twice) == expected
+    root, recipe = tmp_path / "workspace", tmp_path / "recipe.toml"
+    shutil.copytree(built[0], root)
+    recipe.write_text(two.to_toml())
+    there = len([*(root / "store" / "transcribe").glob("*/*")])
+    run = start(root, dances, recipe)
+    deadline = time.monotonic() + 60
+    while len([*(root / "store" / "transcribe").glob("*/*")]) == there:  # until one of the two is done
+        assert time.monotonic() < deadline and run.poll() is None
+        time.sleep(0.005)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    build(sources, root, two)
+    assert digests(root) == expected
+
+
+def test_the_other_way_round_drums_are_what_the_primary_cannot_know(
+    heard_twice: Path, dances: Path, two: Recipe, tmp_path: Path
+) -> None:
+    root = tmp_path / "workspace"
+    shutil.copytree(heard_twice, root)
+    turned = two.with_field("transcribe.transcriber", "basic-pitch").with_field(
+        "transcribe.others", ("embedded",)
+    )
+    build(list(read_sources(dances / "list.txt")), root, turned)
+    opinions = rows(root, "opinions")
+    assert all((opinion["in_primary"] is None) == opinion["is_drum"] for opinion in opinions)
+    # Both ways round they have the same in common, but for what only instruments tell apart.
+    shared = sum(note["agreement"] == 1.0 for note in rows(heard_twice, "notes"))
+    assert 0 < sum(note["agreement"] == 1.0 for note in rows(root, "notes")) <= shared
+    assert sum(opinion["in_primary"] is True for opinion in opinions) == shared
+
+
+def test_stems_are_heard_by_each_in_the_same_way(
+    heard_twice: Path, dances: Path, two: Recipe, tmp_path: Path
+) -> None:
+    root = tmp_path / "workspace"
+    shutil.copytree(heard_twice, root)
+    build(list(read_sources(dances / "list.txt")), root, two.with_field("separate.method", "hpss"))
+    opinions, notes = rows(root, "opinions"), rows(root, "notes")
+    assert len(opinions) > 20 and not any(opinion["is_drum"] for opinion in opinions)
+    assert {note["agreement"] for note in notes if note["is_drum"]} == {None}
+    assert np.mean([note["agreement"] for note in notes if not note["is_drum"]]) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("others", "says"),
+    [
+        (("embedded",), r"embedded is named twice: .*leave it out of transcribe\.others"),
+        (("basic-pitch", "basic-pitch"), "basic-pitch is named twice"),
+        (("ears",), "no transcriber is called 'ears'; use one of: basic-pitch, embedded"),
+    ],
+)
+def test_others_that_cannot_be_are_refused_before_anything_runs(
+    dances: Path, recipe: Recipe, tmp_path: Path, others: Sequence[str], says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        build(
+            list(read_sources(dances / "list.txt")),
+            tmp_path / "w",
+            recipe.with_field("transcribe.others", others),
+        )
+    assert not (tmp_path / "w").exists()
+
+
+# ---- which sheets people see first ----
+
+
+def _dance(path: Path, notes: Notes) -> None:
+    rng = np.random.default_rng(1)
+    sound = synthesise(notes, RATE_HZ, round(SECONDS * RATE_HZ))
+    sound = (0.3 * sound / np.abs(sound).max()).astype(np.float32)
+    shape = replace(SHAPES["25fps"], size_px=(320, 320))
+    write_video(
+        path, shape, [choreograph(rng, 120.0, SECONDS, first_beat_s=SLATE_S)], sound, RATE_HZ, SECONDS, rng
+    )
+
+
+@pytest.fixture(scope="module")
+def melodies(tmp_path_factory: pytest.TempPathFactory) -> list[Source]:
+    """One dance to a long bass, of which basic-pitch hears overtones as well; one to short notes of brass.
+
+    Of the brass the transcriber is less sure, since it does not know the instrument, but both hear the same pitches.
+    """
+    folder = tmp_path_factory.mktemp("melodies")
+    onset_s = SLATE_S + 0.25 * np.arange(14)
+    pitch = np.random.default_rng(0).choice([60, 62, 64, 65, 67, 69, 71, 72], 14)
+    _dance(folder / "bass.mp4", Notes.create(onset_s, onset_s + 0.23, pitch, 100, 32))
+    _dance(folder / "brass.mp4", Notes.create(onset_s, onset_s + 0.06, pitch, 100, 62))
+    return [*read_sources(folder / "bass.mp4"), *read_sources(folder / "brass.mp4")]
+
+
+def _least_sure_first(root: Path) -> tuple[list[str], list[Prepared]]:
+    """Names of the dances in the order that `annotate push --below 1` sends them, and their tasks."""
+    workspace = Workspace.open(root)
+    name = {each["video_ids"][0]: Path(each["url"]).stem for each in rows(root, "sources")}
+    chosen = select(candidates(workspace), below=1.0)
+    failed: list[tuple[str, str]] = []
+    tasks = list(sheet_tasks(workspace, chosen, Wishes(), failed))
+    assert not failed
+    return [name[each.video_id] for each in chosen], tasks
+
+
+def test_sheets_where_opinions_differ_are_sent_first_and_notes_that_only_one_heard_are_framed(
+    melodies: list[Source], recipe: Recipe, tmp_path: Path
+) -> None:
+    root = tmp_path / "w"
+    for field in ("silent_review", "silent_reject", "speech_review", "speech_reject"):
+        recipe = recipe.with_field(f"filter.{field}", 1.0)
+    recipe = recipe.with_field("filter.music_review", 0.0).with_field("filter.music_reject", 0.0)
+    build(melodies, root, recipe)
+    names, before = _least_sure_first(root)
+    assert names == ["brass", "bass"]
+    build(melodies, root, recipe.with_field("transcribe.others", ("basic-pitch",)))
+    names, after = _least_sure_first(root)
+    assert names == ["bass", "brass"]
+    notes = rows(root, "notes")
+    for task, alone in zip(after, before[::-1], strict=True):
+        assert task.task.key == alone.task.key
+        sure, doubtful = set[int](), set[int]()
+        for note in notes:
+            if note["clip_id"] == task.clip.clip_id:
+                weight = 1.0 if note["agreement"] is None else (1 + note["agreement"]) / 2
+                doubt = note["p_note"] * note["p_instrument"] * weight <= drawing.UNSURE
+                (doubtful if doubt else sure).add(note["note"])
+        assert task.unsure == doubtful
+        assert {*task.task.rows} == doubtful | sure
+        assert task.unsure >= alone.unsure
+
+
+def test_mt3_as_the_primary_and_how_it_computes_is_no_part_of_the_key(
+    heard_twice: Path, dances: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    from tests.transcribers.mt3 import music_box
+
+    music_box.register(tmp_path, monkeypatch)
+    root = tmp_path / "workspace"
+    shutil.copytree(heard_twice, root)
+    sources = list(read_sources(dances / "list.txt"))
+    chosen = recipe.with_field("transcribe.transcriber", "mt3").with_field("transcribe.others", ("embedded",))
+    assert build(sources, root, chosen).ran["transcribe"] == {"done": 2}
+    notes, opinions = rows(root, "notes"), rows(root, "opinions")
+    assert {note["pitch"] for note in notes if note["is_drum"]} == {36, 38}
+    assert {note["pitch"] for note in notes if not note["is_drum"]} == {40, 60}
+    # Both name instruments and hear drums: every note is asked about.
+    assert {note["agreement"] for note in notes} <= {0.0, 1.0}
+    assert {opinion["transcriber"] for opinion in opinions} == {"embedded"}
+    assert not any(opinion["in_primary"] is None for opinion in opinions)
+    assert sum(note["agreement"] == 1.0 for note in notes) == sum(
+        opinion["in_primary"] for opinion in opinions
+    )
+    for field, value in (("batch", 3), ("device", "cpu")):
+        assert build(sources, root, chosen.with_field(f"mt3.{field}", value)).ran == {}
+    assert build(sources, root, chosen.with_field("mt3.decode", "argmax")).ran["transcribe"] == {"done": 2}
