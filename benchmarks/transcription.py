@@ -4,10 +4,12 @@
     python benchmarks/transcription.py --pieces 3 --quick    # does it run
     python benchmarks/transcription.py --docs                # and rewrite docs/transcription.md and its plots
     python benchmarks/transcription.py --attack              # how long after its onset a note is heard
+    d2midi models add ./mt3; python benchmarks/transcription.py   # with MT3, whose weights are yours
 
 Composed pieces and 30 s of every usable MIDI file below --midi are played with every soundfont; with the first
 one also without drums, in a room, through MP3 and at the clock's 10,240 Hz. Fonts and files that a transcriber's
-provenance file lists are marked or left out. Same inputs, same scores; only times differ.
+provenance file lists are marked or left out. Same inputs, same scores; only times differ. Where no weights are
+registered as mt3, its row holds nothing but the speed of a network of its size with random weights.
 """
 
 from __future__ import annotations
@@ -29,8 +31,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import mt3 as mt3_cost
 import numpy as np
 import soundfile
+import torch
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -52,10 +56,11 @@ from transcription_pieces import (
     composed_piece,
     midi_pieces,
 )
-from transcription_report import print_tables, write_docs, write_plots
+from transcription_report import UNTAUGHT_TOKENS, print_tables, write_docs, write_plots
 from transcription_scores import Heard, compare, compare_beats, without_instruments
 from transcription_summary import Run, summary
 
+from d2midi_build import registry
 from d2midi_build.digests import sha256_file
 from d2midi_build.errors import D2midiError, UsageError
 from d2midi_build.music.instruments import INSTRUMENTS
@@ -239,7 +244,8 @@ def print_attack(font: Path) -> None:
 
 def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     """Run what was asked for and describe it."""
-    names = tuple(options.transcriber or ("embedded", "basic-pitch"))
+    mt3 = ("mt3",) if "mt3" in registry.registered() else ()
+    names = tuple(options.transcriber or ("embedded", "basic-pitch", *mt3))
     fonts, absent = fonts_to_play(options.soundfont)
     folders = options.midi if options.midi is not None else [DEFAULT_MIDI] if DEFAULT_MIDI.is_dir() else []
     for folder in folders:
@@ -293,6 +299,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
         "left_out": left_out,
         "instruments": [instrument.name for instrument in INSTRUMENTS],
         "load_cpu_s": made.load_cpu_s,
+        "untaught_s_per_cpu_s": {} if mt3 or options.transcriber else {"mt3": untaught_mt3_s_per_cpu_s()},
         "conditions": [
             {
                 "name": condition.name,
@@ -311,6 +318,13 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
             for condition in conditions
         ],
     }
+
+
+def untaught_mt3_s_per_cpu_s() -> float:
+    """Seconds of sound per CPU second of MT3's network with random weights, `UNTAUGHT_TOKENS` tokens a segment."""
+    torch.set_num_threads(1)
+    rows = mt3_cost.measured(mt3_cost.endless("cpu", "float32"), 32, [100, UNTAUGHT_TOKENS], "cpu")
+    return 1 / mt3_cost.hours(rows)[str(UNTAUGHT_TOKENS)]
 
 
 def command_of(options: argparse.Namespace) -> str:

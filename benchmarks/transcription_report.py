@@ -13,6 +13,9 @@ BEGIN: Final = "<!-- figures: begin -->"
 END: Final = "<!-- figures: end -->"
 PLOTS: Final = ("reliability.svg", "where-it-fails.svg")
 
+UNTAUGHT_TOKENS: Final = 200
+"""Tokens per segment that a network without weights is timed with: an ordinary number for music."""
+
 _WIDTH: Final = 200
 _PIECE_SCORES: Final = {
     "onset": "onset",
@@ -102,7 +105,7 @@ def trust_table(results: dict[str, Any]) -> Rows:
             return ""
         return f"{error['median']:+.1f} ({error['quartiles'][0]:+.0f} to {error['quartiles'][1]:+.0f})"
 
-    return _rows_of(
+    head, rows = _rows_of(
         results,
         [*(f"ECE {kind}" for kind in kinds), "late ms, pitched", "late ms, drums", "s per CPU s"],
         lambda figures: [
@@ -112,6 +115,11 @@ def trust_table(results: dict[str, Any]) -> Rows:
             f"{figures['speed']['s_per_cpu_s']:.1f}",
         ],
     )
+    untaught = [
+        [f"nothing: random weights, {UNTAUGHT_TOKENS} tokens per 2 s", name, *[""] * 5, f"{s_per_cpu_s:.1f}"]
+        for name, s_per_cpu_s in results["untaught_s_per_cpu_s"].items()
+    ]
+    return head, [*rows, *untaught]
 
 
 def instruments_table(results: dict[str, Any]) -> Rows:

@@ -79,7 +79,7 @@ class Mt3(Transcriber):
     name: ClassVar[str] = "mt3"
     version: ClassVar[str] = "1"
     how: ClassVar[frozenset[str]] = frozenset({"model", "batch", "device"})
-    cpu_per_s: ClassVar[float] = 0.4
+    cpu_per_s: ClassVar[float] = 0.25
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ make ties, and is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, cast
 
@@ -16,18 +16,24 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, pad, scaled_dot_product_attention
+from torch.nn.functional import pad
 
+from d2midi_build.transcribers.mt3.layers import (
+    DecoderLayer,
+    EncoderLayer,
+    Norm,
+    Weights,
+    attended_once,
+    fill,
+    weight,
+)
 from d2midi_build.transcribers.mt3.presets import Dimensions
 
-_EPSILON: Final = 1e-6
 _N_POSITIONS: Final = 2_048
 _MAX_SCALE: Final = 10_000.0
 
 _ROOM: Final = 64
 """Steps by which the decoder's keys and values grow at a time."""
-
-Weights = Mapping[str, npt.NDArray[np.float32]]
 
 
 class Network(nn.Module):
@@ -52,16 +58,16 @@ class Network(nn.Module):
         super().__init__()
         sizes = dimensions
         self.dimensions, self.dtype = dimensions, dtype
-        self.projection = _weight(sizes.input_depth, sizes.emb_dim)
-        encoder = nn.ModuleList(_EncoderLayer(sizes) for _ in range(sizes.num_encoder_layers))
-        self.encoder = cast("Sequence[_EncoderLayer]", encoder)
-        self.encoder_norm = _Norm(sizes.emb_dim)
-        self.embedding = _weight(sizes.vocab_size, sizes.emb_dim)
-        decoder = nn.ModuleList(_DecoderLayer(sizes) for _ in range(sizes.num_decoder_layers))
-        self.decoder = cast("Sequence[_DecoderLayer]", decoder)
-        self.decoder_norm = _Norm(sizes.emb_dim)
+        self.projection = weight(sizes.input_depth, sizes.emb_dim)
+        encoder = nn.ModuleList(EncoderLayer(sizes) for _ in range(sizes.num_encoder_layers))
+        self.encoder = cast("Sequence[EncoderLayer]", encoder)
+        self.encoder_norm = Norm(sizes.emb_dim)
+        self.embedding = weight(sizes.vocab_size, sizes.emb_dim)
+        decoder = nn.ModuleList(DecoderLayer(sizes) for _ in range(sizes.num_decoder_layers))
+        self.decoder = cast("Sequence[DecoderLayer]", decoder)
+        self.decoder_norm = Norm(sizes.emb_dim)
         self.to(device=device, dtype=dtype)
-        self.logits_kernel = _weight(sizes.emb_dim, sizes.vocab_size, device=device)
+        self.logits_kernel = weight(sizes.emb_dim, sizes.vocab_size, device=device)
         self.register_buffer("positions", _positions(sizes.emb_dim).to(device), persistent=False)
 
     @property
@@ -78,11 +84,11 @@ class Network(nn.Module):
         weights : mapping of str to np.ndarray
             By T5X's names (``"decoder/layers_0/mlp/wo/kernel"``), of the shapes that `dimensions` gives them.
         """
-        _fill(self.projection, weights, "encoder/continuous_inputs_projection/kernel")
-        _fill(self.encoder_norm.scale, weights, "encoder/encoder_norm/scale")
-        _fill(self.embedding, weights, "decoder/token_embedder/embedding")
-        _fill(self.decoder_norm.scale, weights, "decoder/decoder_norm/scale")
-        _fill(self.logits_kernel, weights, "decoder/logits_dense/kernel")
+        fill(self.projection, weights, "encoder/continuous_inputs_projection/kernel")
+        fill(self.encoder_norm.scale, weights, "encoder/encoder_norm/scale")
+        fill(self.embedding, weights, "decoder/token_embedder/embedding")
+        fill(self.decoder_norm.scale, weights, "decoder/decoder_norm/scale")
+        fill(self.logits_kernel, weights, "decoder/logits_dense/kernel")
         for number, layer in enumerate(self.encoder):
             layer.load(weights, f"encoder/layers_{number}")
         for number, decoder_layer in enumerate(self.decoder):
@@ -202,126 +208,10 @@ class Steps:
         queries, keys, values = queries_keys_values.view(-1, 3, n_heads, head_dim).unbind(1)
         past[0, :, :, self._n_done] = keys
         past[1, :, :, self._n_done] = values
-        return _attended_once(queries, past[..., : self._n_done + 1, :])
+        return attended_once(queries, past[..., : self._n_done + 1, :])
 
     def _attend_across(self, number: int, queries: Tensor) -> Tensor:
-        return _attended_once(queries, self._encoded[number][:, : self._n_rows])
-
-
-class _EncoderLayer(nn.Module):
-    def __init__(self, sizes: Dimensions) -> None:
-        super().__init__()
-        joined = sizes.num_heads * sizes.head_dim
-        self._n_heads = sizes.num_heads
-        self.attention_norm = _Norm(sizes.emb_dim)
-        self.query_key_value = _weight(sizes.emb_dim, 3 * joined)
-        self.out = _weight(joined, sizes.emb_dim)
-        self.mlp = _Mlp(sizes)
-
-    def load(self, weights: Weights, path: str) -> None:
-        _fill(self.attention_norm.scale, weights, f"{path}/pre_attention_layer_norm/scale")
-        _fill(self.query_key_value, weights, *_kernels(f"{path}/attention", "query", "key", "value"))
-        _fill(self.out, weights, f"{path}/attention/out/kernel")
-        self.mlp.load(weights, path)
-
-    def forward(self, x: Tensor) -> Tensor:
-        queries, keys, values = _heads(self.attention_norm(x) @ self.query_key_value, 3, self._n_heads)
-        x = x + _attended(queries, keys, values) @ self.out
-        mixed: Tensor = x + self.mlp(x)
-        return mixed
-
-
-class _DecoderLayer(nn.Module):
-    def __init__(self, sizes: Dimensions) -> None:
-        super().__init__()
-        joined = sizes.num_heads * sizes.head_dim
-        self._n_heads = sizes.num_heads
-        self.self_norm = _Norm(sizes.emb_dim)
-        self.self_query_key_value = _weight(sizes.emb_dim, 3 * joined)
-        self.self_out = _weight(joined, sizes.emb_dim)
-        self.cross_norm = _Norm(sizes.emb_dim)
-        self.cross_query = _weight(sizes.emb_dim, joined)
-        self.cross_key_value = _weight(sizes.emb_dim, 2 * joined)
-        self.cross_out = _weight(joined, sizes.emb_dim)
-        self.mlp = _Mlp(sizes)
-
-    def load(self, weights: Weights, path: str) -> None:
-        own, cross = f"{path}/self_attention", f"{path}/encoder_decoder_attention"
-        _fill(self.self_norm.scale, weights, f"{path}/pre_self_attention_layer_norm/scale")
-        _fill(self.self_query_key_value, weights, *_kernels(own, "query", "key", "value"))
-        _fill(self.self_out, weights, f"{own}/out/kernel")
-        _fill(self.cross_norm.scale, weights, f"{path}/pre_cross_attention_layer_norm/scale")
-        _fill(self.cross_query, weights, f"{cross}/query/kernel")
-        _fill(self.cross_key_value, weights, *_kernels(cross, "key", "value"))
-        _fill(self.cross_out, weights, f"{cross}/out/kernel")
-        self.mlp.load(weights, path)
-
-    def forward(
-        self, x: Tensor, attend_back: Callable[[Tensor], Tensor], attend_across: Callable[[Tensor], Tensor]
-    ) -> Tensor:
-        """``attend_back`` gets queries, keys and values side by side, ``attend_across`` queries."""
-        x = x + attend_back(self.self_norm(x) @ self.self_query_key_value) @ self.self_out
-        x = x + attend_across(self.cross_norm(x) @ self.cross_query) @ self.cross_out
-        mixed: Tensor = x + self.mlp(x)
-        return mixed
-
-    def keys_and_values(self, encoded: Tensor) -> Tensor:
-        """Those of the encoder's output, shape (2, batch, heads, frames, head_dim)."""
-        return _heads(encoded @ self.cross_key_value, 2, self._n_heads)
-
-    def attend_back(self, queries_keys_values: Tensor) -> Tensor:
-        queries, keys, values = _heads(queries_keys_values, 3, self._n_heads)
-        return _attended(queries, keys, values, is_causal=True)
-
-    def attend_across(self, keys_and_values: Tensor, queries: Tensor) -> Tensor:
-        keys, values = keys_and_values
-        return _attended(_heads(queries, 1, self._n_heads)[0], keys, values)
-
-
-class _Mlp(nn.Module):
-    """Gated GELU behind a norm."""
-
-    def __init__(self, sizes: Dimensions) -> None:
-        super().__init__()
-        self.norm = _Norm(sizes.emb_dim)
-        self.inside = _weight(sizes.emb_dim, 2 * sizes.mlp_dim)
-        self.out = _weight(sizes.mlp_dim, sizes.emb_dim)
-
-    def load(self, weights: Weights, path: str) -> None:
-        _fill(self.norm.scale, weights, f"{path}/pre_mlp_layer_norm/scale")
-        _fill(self.inside, weights, *_kernels(f"{path}/mlp", "wi_0", "wi_1"))
-        _fill(self.out, weights, f"{path}/mlp/wo/kernel")
-
-    def forward(self, x: Tensor) -> Tensor:
-        gate, value = (self.norm(x) @ self.inside).chunk(2, dim=-1)
-        gated: Tensor = gelu(gate, approximate="tanh") * value
-        return gated @ self.out
-
-
-class _Norm(nn.Module):
-    """Division by the root of the mean square over the last axis."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.scale = _weight(size)
-
-    def forward(self, x: Tensor) -> Tensor:
-        wide = x.float()
-        normed = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + _EPSILON)
-        return normed.to(x.dtype) * self.scale
-
-
-def _weight(*shape: int, device: torch.device | str = "cpu") -> nn.Parameter:
-    return nn.Parameter(torch.empty(shape, device=device), requires_grad=False)
-
-
-def _kernels(path: str, *names: str) -> list[str]:
-    return [f"{path}/{name}/kernel" for name in names]
-
-
-def _fill(weight: nn.Parameter, weights: Weights, *names: str) -> None:
-    """Fill a weight with arrays side by side."""
-    weight.copy_(torch.from_numpy(np.concatenate([weights[name] for name in names], axis=-1)))
+        return attended_once(queries, self._encoded[number][:, : self._n_rows])
 
 
 def _positions(emb_dim: int) -> Tensor:
@@ -330,31 +220,3 @@ def _positions(emb_dim: int) -> Tensor:
     rates = np.exp(np.arange(half) * (-np.log(_MAX_SCALE) / (half - 1)))
     angles = np.arange(_N_POSITIONS)[:, None] * rates
     return torch.from_numpy(np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32))
-
-
-def _heads(joined: Tensor, n_parts: int, n_heads: int) -> Tensor:
-    """Shape (batch, n, parts * heads * head_dim) as (parts, batch, heads, n, head_dim)."""
-    return joined.view(*joined.shape[:2], n_parts, n_heads, -1).permute(2, 0, 3, 1, 4)
-
-
-def _attended(queries: Tensor, keys: Tensor, values: Tensor, is_causal: bool = False) -> Tensor:
-    """Attention of many queries, shape (batch, heads, n, head_dim) each, to shape (batch, n, heads * head_dim)."""
-    mixed = scaled_dot_product_attention(queries, keys, values, is_causal=is_causal, scale=1.0)
-    return mixed.transpose(1, 2).flatten(2)
-
-
-def _attended_once(queries: Tensor, keys_and_values: Tensor) -> Tensor:
-    """Attention of one query per row; on one thread a third faster than `scaled_dot_product_attention`.
-
-    Parameters
-    ----------
-    queries : Tensor, shape (rows, heads * head_dim) or (rows, heads, head_dim)
-    keys_and_values : Tensor, shape (2, rows, heads, n, head_dim)
-
-    Returns
-    -------
-    Tensor, shape (rows, heads * head_dim)
-    """
-    keys, values = keys_and_values.flatten(1, 2)
-    weights = torch.bmm(queries.reshape(len(keys), 1, -1), keys.transpose(1, 2)).softmax(-1)
-    return torch.bmm(weights, values).view(len(queries), -1)
