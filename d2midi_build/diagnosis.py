@@ -135,9 +135,7 @@ def _mt3() -> Finding:
     except D2midiError as error:
         return Finding("mt3", "warning", str(error))
     if gone := [f"{weights.name} ({weights.path})" for weights in known if not weights.there()]:
-        return Finding(
-            "mt3", "warning", f"weights are gone: {', '.join(gone)}; `d2midi models add` finds them anew"
-        )
+        return Finding("mt3", "warning", f"weights are gone, or not to be seen by you: {', '.join(gone)}")
     names = ", ".join(weights.name for weights in known)
     return Finding(
         "mt3", "ok", f"weights: {names}" if names else "no weights yet: docs/models.md says where from"

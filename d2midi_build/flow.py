@@ -10,15 +10,16 @@ a plan counts them, manifests are made from what the walk found. The walk itself
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from d2midi_build.engine.base import Job
 from d2midi_build.errors import UsageError
 from d2midi_build.groups.repeats import dropped
-from d2midi_build.ledger import Record
+from d2midi_build.ledger import Ledger, Record
 from d2midi_build.recipe import Recipe
 from d2midi_build.screening.criteria import Decision, decide
 from d2midi_build.screening.verdicts import Judgement, Verdicts
@@ -103,21 +104,30 @@ class Flow:
         Tells where artefacts lie, what people decided, and which takes repeat others; the last two are read once.
     recipe : Recipe
         What to do.
+    runs : collection of str
+        Stages that are to run. Of the others a model may be missing here if a record tells its digest.
 
     Raises
     ------
     UsageError
-        If a transcriber or model that the recipe names does not exist: said here, before anything runs.
+        If the recipe names a transcriber that does not exist, or a model that is to run and is not here: said here,
+        before anything runs.
     """
 
-    def __init__(self, workspace: Workspace, recipe: Recipe) -> None:
+    def __init__(self, workspace: Workspace, recipe: Recipe, runs: Collection[str] = ()) -> None:
         self._workspace = workspace
         self._recipe = recipe
         self._verdicts = Verdicts(workspace.verdicts_path)
         self._repeats = dropped(workspace, recipe)
+        self._models: dict[str, dict[str, str]] = {}
         for described in map(stage, NAMES):
+            params = described.params(recipe)
             try:
-                described.models(described.params(recipe))
+                if described.recorded is None or described.name in runs:
+                    self._models[described.name] = described.models(params)
+                else:
+                    made_by = partial(_made_by, workspace, described.name)
+                    self._models[described.name] = described.recorded(params, made_by)
             except OSError as error:
                 raise UsageError(
                     f"model files of {described.name} are missing ({error}): `d2midi doctor` says what to do"
@@ -230,7 +240,7 @@ class Flow:
         return Job(
             stage=name,
             item=item,
-            key=described.key(self._recipe, depends),
+            key=described.key(self._recipe, depends, self._models[name]),
             function="d2midi_build.stages.base:run_job",
             params=described.params(self._recipe),
             inputs=inputs,
@@ -261,3 +271,11 @@ def _file_state(path: str) -> list[Any]:
     except OSError:
         return [path]
     return [path, state.st_size, state.st_mtime_ns]
+
+
+def _made_by(workspace: Workspace, name: str) -> list[dict[str, str]]:
+    """What made each result of a stage, the newest first."""
+    if not workspace.ledger_path.exists():
+        return []
+    records = [record for record in Ledger(workspace.ledger_path) if record.stage == name]
+    return [record.made_by for record in reversed(records) if record.status == "done"]

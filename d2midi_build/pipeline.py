@@ -163,7 +163,7 @@ def build(
     """
     started = time.monotonic()
     Flow(
-        Workspace(root), recipe
+        Workspace(root), recipe, selection.stages
     )  # says what the recipe names and is not there, before the workspace remembers it
     workspace = Workspace.create(root)
     with workspace.lock(), _disk_trouble_told(workspace):
@@ -242,7 +242,7 @@ class _Run:
     ) -> None:
         self._workspace, self._ledger, self._recipe = workspace, ledger, recipe
         self._sources, self._selection, self._listener = sources, selection, listener
-        self._flow = Flow(workspace, recipe)
+        self._flow = Flow(workspace, recipe, selection.stages)
         self._make_engine = make_engine
         self._engine: Engine | None = None
         # The order of starts never reaches a result, so any seed will do.

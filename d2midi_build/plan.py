@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -150,7 +150,7 @@ def plan(
     result another than an earlier recipe gave.
     """
     ledger = Ledger(workspace.ledger_path)
-    nodes, new, again = _walk(workspace, ledger, sources, recipe, selection)
+    nodes, new, again = _walk(workspace, ledger, sources, recipe, selection, selection.stages)
     lengths = [
         entry.crawl.facts["media"]["duration_s"] or 0.0 for entry in manifests.videos(nodes) if entry.crawl
     ]
@@ -190,7 +190,12 @@ def _following(name: str, recipe: Recipe, selection: Selection) -> list[str]:
 
 
 def _walk(
-    workspace: Workspace, ledger: Ledger, sources: Sequence[Source], recipe: Recipe, selection: Selection
+    workspace: Workspace,
+    ledger: Ledger,
+    sources: Sequence[Source],
+    recipe: Recipe,
+    selection: Selection,
+    runs: Collection[str] = (),
 ) -> tuple[list[SourceNode], list[Job], list[Job]]:
     """The state of all sources; the jobs that could run now, and of those done once, the ones to run again.
 
@@ -211,7 +216,7 @@ def _walk(
         again[job.stage, job.item, job.key] = job
         return record
 
-    flow = Flow(workspace, recipe)
+    flow = Flow(workspace, recipe, runs)
     nodes = [flow.source(source, ask) for source in sources]
     return nodes, list(new.values()), list(again.values())
 

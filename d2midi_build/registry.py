@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -77,7 +77,12 @@ def place() -> Path:
     if named := os.environ.get("D2MIDI_MODELS"):
         return Path(named)
     home = Path(os.environ.get("XDG_DATA_HOME", ""))
-    return (home if home.is_absolute() else Path.home() / ".local" / "share") / "d2midi" / "models.json"
+    try:
+        return (home if home.is_absolute() else Path.home() / ".local" / "share") / "d2midi" / "models.json"
+    except RuntimeError as error:  # as in containers
+        raise UsageError(
+            f"this user has no home folder to keep a list of models in ({error}): name a file in D2MIDI_MODELS"
+        ) from error
 
 
 def registered() -> dict[str, Weights]:
@@ -98,7 +103,7 @@ def registered() -> dict[str, Weights]:
             f"{path}, the list of models, cannot be read: {error.strerror}. Mend that, or name another file in "
             "D2MIDI_MODELS"
         ) from error
-    except ValueError as error:  # no JSON or no UTF-8
+    except (ValueError, RecursionError) as error:  # no JSON or no UTF-8; nested a thousand times
         raise _foreign(path, str(error)) from error
     if not isinstance(told, dict) or told.get("format") != FORMAT:
         raise _foreign(path, f'it does not say "format": "{FORMAT}"')
@@ -190,14 +195,18 @@ def find(name_or_path: str) -> Weights | Path:
     if known := models.get(name_or_path):
         if not known.there():
             raise UsageError(
-                f"the weights of {known.name} are not at {known.path} any more: bring them back, or say where they "
-                f"are with `d2midi models add PATH --name {known.name}`"
+                f"the weights of {known.name} are not at {known.path} any more, or this user may not see them: bring "
+                f"them back, mend the rights, or say where they are with `d2midi models add PATH --name {known.name}`"
             )
         return known
-    path = Path(name_or_path).expanduser()
+    path = Path(name_or_path)
+    with suppress(RuntimeError):  # ~somebody who is not there
+        path = path.expanduser()
     if name_or_path and _exists(path):
         return path
-    names = f"registered are {', '.join(models)}" if models else "none are registered"
+    names = (
+        f"registered are {', '.join(models)}: `mt3.model` can name one" if models else "none are registered"
+    )
     which = name_or_path if name_or_path == "ismir2021" else "mt3"
     raise UsageError(
         f"there are no weights {name_or_path!r}, neither a registered name nor a path ({names}). Magenta's are "
@@ -209,17 +218,22 @@ def find(name_or_path: str) -> Weights | Path:
 @contextmanager
 def _changing() -> Iterator[dict[str, Weights]]:
     """The list, to be changed; written when the block ends well. Others wait meanwhile."""
-    path = place()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.with_name(f".{path.name}.lock").open("a")
-    except OSError as error:
-        raise UsageError(
-            f"{path}, the list of models, cannot be written: {error.strerror}. Mend that, or name another file in "
-            "D2MIDI_MODELS"
-        ) from error
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    path = place().resolve()  # a link stays one
+    lock = path.with_name(f".{path.name}.lock")
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # as others may write who share the folder, whatever the umask of who comes first
+            new = not lock.exists()
+            handle = stack.enter_context(lock.open("a"))
+            if new:
+                lock.chmod(0o666)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            raise UsageError(
+                f"{path}, the list of models, cannot be changed: {error.strerror} ({error.filename or lock}). Mend "
+                "that, or name another file in D2MIDI_MODELS"
+            ) from error
         models = registered()
         yield models
         entries = [models[name].data() for name in sorted(models)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import multiprocessing
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,6 +137,7 @@ LIST = {"format": "d2midi-models", "version": 1, "models": [MT3.data()]}
         (b"{", "no list of models"),
         (b'{"format": "d2midi-models", "version": 1, "models": [', "no list of models"),
         (b"\xff\xfe", "no list of models"),
+        (b"[" * 100_000, "no list of models"),
         (b"[]", '"format": "d2midi-models"'),
         (b'{"version": 1}', '"format": "d2midi-models"'),
         (json.dumps(LIST | {"version": 2}).encode(), "version 2, and this d2midi reads 1: update d2midi"),
@@ -170,7 +174,7 @@ def test_a_list_that_cannot_be_read_or_written_is_told(
         registry.registered()
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("D2MIDI_MODELS", str(tmp_path / "file" / "models.json"))
-    with pytest.raises(UsageError, match=r"cannot be written: .*D2MIDI_MODELS"):
+    with pytest.raises(UsageError, match=r"cannot be changed: .*D2MIDI_MODELS"):
         registry.add(MT3)
 
 
@@ -201,3 +205,47 @@ def test_several_processes_add_at_once() -> None:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
     assert list(registry.registered()) == [f"m{number:03}" for number in range(40)]
+
+
+def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("D2MIDI_MODELS")
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    with pytest.raises(UsageError, match=r"no home folder .*D2MIDI_MODELS"):
+        registry.registered()
+
+
+def test_somebody_who_is_not_there_is_no_path() -> None:
+    with pytest.raises(UsageError, match="no weights '~nobody-of-that-name/mt3'"):
+        registry.find("~nobody-of-that-name/mt3")
+
+
+def test_a_link_to_a_list_stays_a_link(place: Path, tmp_path: Path) -> None:
+    real = tmp_path / "real.json"
+    registry.add(MT3)
+    place.rename(real)
+    place.symlink_to(real)
+    registry.remove(MT3.name)
+    assert place.is_symlink()
+    assert json.loads(real.read_text())["models"] == []
+
+
+def test_others_may_lock_what_they_share(place: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        registry.add(MT3)
+    finally:
+        os.umask(before)
+    assert place.with_name(f".{place.name}.lock").stat().st_mode & 0o777 == 0o666
+
+
+def test_a_file_system_without_locks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(UsageError, match=r"cannot be changed: Function not implemented \(.*\.lock\)"):
+        registry.add(MT3)

@@ -79,3 +79,14 @@ def checked(audio: npt.NDArray[np.float32], sample_rate_hz: int) -> npt.NDArray[
                 "again; if it stays so, the file is damaged."
             )
     return samples
+
+
+def is_constant(audio: npt.NDArray[np.float32]) -> bool:
+    """Whether there is nothing to hear: no samples, silence or an offset.
+
+    Parameters
+    ----------
+    audio : np.ndarray, shape (n,) or (n, channels), float32
+    """
+    pieces = (audio[first : first + _PIECE] for first in range(0, len(audio), _PIECE))
+    return not any((piece != audio[0]).any() for piece in pieces)

@@ -13,7 +13,7 @@ import resource
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 
 from d2midi_build.digests import sha256_data, sha256_file
 from d2midi_build.engine.base import Job, Needs, Outcome, Report
-from d2midi_build.errors import ItemError
+from d2midi_build.errors import ItemError, UsageError
 from d2midi_build.recipe import Recipe
 from d2midi_build.workspace import disk_is_full
 
@@ -68,6 +68,10 @@ class Made:
     made_by: dict[str, str] = field(default_factory=dict)
 
 
+Earlier = Callable[[], Sequence[Mapping[str, str]]]
+"""Gives what made each earlier result of a stage, the newest first."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """The declaration of a stage.
@@ -88,7 +92,11 @@ class Stage:
     run : callable
         ``Work -> Made``; raises ``ItemError`` for an item that cannot be processed.
     models : callable
-        From the fields given to digests of the model files used; part of the key.
+        From the fields given to digests of the model files used; part of the key. Raises ``UsageError`` where one is
+        not here.
+    recorded : callable, optional
+        The same where models need not be here: from the fields and what made earlier results (``Made.made_by``, the
+        newest first; asked for when needed). It lets a workspace be looked at and released where it was not built.
     hints : tuple of str
         Recipe fields passed on that are no part of the key: how, not what (timeouts, proxies), or where
         models lie, whose digests are.
@@ -103,6 +111,7 @@ class Stage:
     cpu_per_unit: float | Callable[[Mapping[str, Any]], float]
     run: Callable[[Work], Made]
     models: Callable[[Mapping[str, Any]], dict[str, str]] = field(default=lambda params: {})
+    recorded: Callable[[Mapping[str, Any], Earlier], dict[str, str]] | None = None
     hints: tuple[str, ...] = ()
     needs: Needs = field(default_factory=Needs)
 
@@ -115,7 +124,7 @@ class Stage:
         known = self.cpu_per_unit
         return known(self.params(recipe)) if callable(known) else known
 
-    def key(self, recipe: Recipe, depends: Mapping[str, Any]) -> str:
+    def key(self, recipe: Recipe, depends: Mapping[str, Any], models: Mapping[str, str] | None = None) -> str:
         """Digest of everything the result depends on.
 
         Parameters
@@ -124,9 +133,11 @@ class Stage:
             Only the fields in ``reads`` count.
         depends : dict
             Digests of inputs and the facts that enter the result; plain data.
+        models : dict, optional
+            What `models` or `recorded` gave, if it was asked before.
         """
         read = {name: recipe.field(name) for name in self.reads}
-        models = self.models(self.params(recipe))
+        models = self.models(self.params(recipe)) if models is None else dict(models)
         return sha256_data([self.name, self.version, read, dict(depends), models])
 
 
@@ -162,7 +173,8 @@ def run_job(job: Job, report: Report, state: dict[str, Any]) -> Outcome:
         full = (isinstance(error, OSError) and disk_is_full(error)) or _no_room(work.out)
         outcome = Outcome(
             "failed",
-            reason="transient" if full or isinstance(error, MemoryError) else "permanent",
+            # what the user can mend may go well the next time
+            reason="transient" if full or isinstance(error, (MemoryError, UsageError)) else "permanent",
             message=f"{type(error).__name__}: {error}",
             traceback=traceback.format_exc(),
             disk_full=full,

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from d2midi_build.digests import sha256_file
 from d2midi_build.errors import UsageError
-from d2midi_build.music.audio import checked
+from d2midi_build.music.audio import checked, is_constant
 from d2midi_build.music.instruments import PIANO
 from d2midi_build.music.notes import Notes
 from d2midi_build.transcribers.base import Transcriber, one_thread_session
@@ -94,7 +94,7 @@ class BasicPitch(Transcriber):
     def transcribe(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Notes:
         """Pitched notes; see `Transcriber.transcribe`."""
         audio = checked(audio, sample_rate_hz)
-        if not (audio != audio[:1]).any():  # nothing at all, silence or an offset
+        if is_constant(audio):
             return Notes.empty()
         self.load()
         assert self._model is not None

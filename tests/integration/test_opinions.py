@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d2midi_build import validation
+from d2midi_build import stages, validation
 from d2midi_build.annotate.studio import drawing
 from d2midi_build.annotate.studio.choosing import sheet_tasks
 from d2midi_build.annotate.studio.preparing import Prepared, Wishes
@@ -23,7 +23,7 @@ from d2midi_build.errors import UsageError
 from d2midi_build.ledger import Ledger
 from d2midi_build.music.notes import Notes
 from d2midi_build.music.synthesis import synthesise
-from d2midi_build.pipeline import Summary, build
+from d2midi_build.pipeline import Selection, Summary, build
 from d2midi_build.plan import survey
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source, read_sources
@@ -256,3 +256,19 @@ def test_mt3_as_the_primary_and_how_it_computes_is_no_part_of_the_key(
     for field, value in (("batch", 3), ("device", "cpu")):
         assert build(sources, root, chosen.with_field(f"mt3.{field}", value)).ran == {}
     assert build(sources, root, chosen.with_field("mt3.decode", "argmax")).ran["transcribe"] == {"done": 2}
+
+    # Where the weights are not, what is done stays known, and nothing that needs them begins.
+    last = chosen.with_field("mt3.decode", "argmax")
+    done = {state.name: (state.done, state.to_do) for state in survey(Workspace.open(root)).stages}
+    monkeypatch.setenv("D2MIDI_MODELS", str(tmp_path / "elsewhere.json"))
+    stages.transcribe._digests.cache_clear()
+    stages.transcribe._transcriber.cache_clear()
+    assert {state.name: (state.done, state.to_do) for state in survey(Workspace.open(root)).stages} == done
+    assert done["transcribe"] == (2, 0)
+    assert build(sources, root, last, selection=Selection(stages=("crawl", "filter", "resample"))).ran == {}
+    assert rows(root, "notes") != []
+    with pytest.raises(UsageError, match="no weights 'mt3'"):
+        build(sources, root, last)
+    turned = last.with_field("mt3.decode", "reference").with_field("transcribe.vocals", "drop")
+    build(sources, root, turned, selection=Selection(stages=("crawl",)))
+    assert survey(Workspace.open(root)).stages[-1].done == 0  # another recipe's results do not count

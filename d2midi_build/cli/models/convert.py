@@ -60,7 +60,7 @@ def convert(
         path, found = known, read(known, heads)
         terms = next((one for one in registry.registered().values() if one.digest == found.digest), None)
     if terms:
-        found = replace(found, origin=terms.origin, licence=terms.licence)
+        found = replace(found, origin=terms.origin or found.origin, licence=terms.licence or found.licence)
     from d2midi_build.transcribers.mt3.checkpoint import write_safetensors  # was there to read
 
     write_safetensors(found, out)

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from d2midi_build import registry
-from d2midi_build.errors import UsageError
-from d2midi_build.music.audio import checked
+from d2midi_build.errors import TransientError, UsageError
+from d2midi_build.music.audio import checked, is_constant
 from d2midi_build.music.instruments import PIANO
 from d2midi_build.music.notes import Notes
 from d2midi_build.transcribers.base import Transcriber
@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 def create(**options: Any) -> Mt3:
     """The transcriber; its options are the parameters of `Mt3`."""
     return Mt3(**options)
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether PyTorch says so: of CUDA with a class, of a CPU with words."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 @contextmanager
@@ -105,7 +112,15 @@ class Mt3(Transcriber):
         return self._weights_known().preset == MT3
 
     def model_digests(self) -> dict[str, str]:
-        """Digest of the weights, the same in whatever form they lie; reads all of them (about a second, once)."""
+        """Digest of the weights, the same in whatever form they lie; reads all of them (about a second, once).
+
+        Raises
+        ------
+        UsageError
+            As `load`.
+        """
+        if self._device == "cuda":
+            self._place()  # a whole run would fail for it
         known = self._weights_known()
         return {f"{known.preset.name}, {known.num_heads} heads": known.digest}
 
@@ -121,9 +136,10 @@ class Mt3(Transcriber):
         if self._model is not None:
             return
         checkpoint = self._read()
-        import torch
+        with extra():
+            import torch
 
-        from d2midi_build.transcribers.mt3.model import Mt3Model
+            from d2midi_build.transcribers.mt3.model import Mt3Model
 
         dtype = getattr(torch, self._precision)
         self._model = Mt3Model(checkpoint, self._decode, self._place(), dtype, self._batch)
@@ -131,11 +147,20 @@ class Mt3(Transcriber):
     def transcribe(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Notes:
         """Notes that start within the recording; see `Transcriber.transcribe`."""
         audio = checked(audio, sample_rate_hz)
-        if not (audio != audio[:1]).any():  # nothing at all, silence or an offset
+        if is_constant(audio):
             return Notes.empty()
         self.load()
         assert self._model is not None
-        heard = self._model.hear(audio, sample_rate_hz).notes
+        try:
+            heard = self._model.hear(audio, sample_rate_hz).notes
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            raise TransientError(
+                f"MT3 has not enough memory for {self._batch} segments at a time: lower `mt3.batch` or `run.workers` "
+                "(docs/models.md says what they take)",
+                str(error),
+            ) from error
         return self._notes(heard).starting_in(0.0, len(audio) / sample_rate_hz)
 
     def _notes(self, heard: list[CodedNote]) -> Notes:
@@ -183,7 +208,8 @@ class Mt3(Transcriber):
         return checkpoint
 
     def _place(self) -> torch.device:
-        import torch
+        with extra():
+            import torch
 
         there = torch.cuda.is_available()
         if self._device == "cuda" and not there:

@@ -242,7 +242,8 @@ def _heads(path: Path, said: Mapping[str, str], given: int | None) -> int | None
         raise UsageError(f"{path} is damaged: it says num_heads is {in_file!r}. Convert it again.")
     if given not in (None, int(in_file)):
         raise UsageError(
-            f"{path} says its network has {in_file} heads, not {given}: leave num_heads (--heads) out"
+            f"{path} says its network has {in_file} heads, not {given}: leave num_heads (--heads) out, or, if they are "
+            "registered otherwise, add them anew with --replace"
         )
     return int(in_file)
 
@@ -253,8 +254,13 @@ def _dimensions(
     """The sizes that all shapes agree on."""
     vocab_size, emb_dim = stored["decoder/token_embedder/embedding"].shape
     joined = stored["encoder/layers_0/attention/query/kernel"].shape[1]
-    if num_heads is None:
-        num_heads = _PUBLISHED_HEADS.get((emb_dim, joined))
+    published = _PUBLISHED_HEADS.get((emb_dim, joined))
+    if published and num_heads not in (None, published):
+        raise UsageError(
+            f"{path} is of the published size, which has {published} heads, not {num_heads}: leave num_heads "
+            "(--heads) out"
+        )
+    num_heads = published if num_heads is None else num_heads
     if num_heads is None:
         raise UsageError(
             f"{path} is not of the published size (width {emb_dim}, all heads together {joined}; expected 512 and "

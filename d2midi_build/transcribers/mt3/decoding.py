@@ -149,8 +149,8 @@ def _check(two: _Two, network: Network, step: int) -> None:
     if not np.isfinite(two.log_p).all():
         raise UsageError(
             f"MT3's network gives no finite numbers (step {step + 1} of decoding, {network.dtype}). If it is to "
-            "compute in float16, let it do so in bfloat16 or float32; otherwise its weights are broken: see what "
-            "`d2midi models verify` says, and get the checkpoint anew"
+            "compute in float16, let it do so in bfloat16 or float32; otherwise the sound is absurdly loud or "
+            "the weights are broken: see what `d2midi models verify` says"
         )
 
 

@@ -171,6 +171,11 @@ def _zarr(folder: Path, name: str, specification: dict[str, Any]) -> Stored:
             f"{folder / FILE_NAME}: {name} is stored as {driver!r} at {where!r}; expected a zarr folder: {AGAIN}"
         )
     place = folder / last
+    if "\\" in str(place.absolute()) or not str(place.absolute()).isprintable():
+        raise UsageError(
+            f"{str(place)!r} has a backslash or unprintable letters in its path, which TensorStore cannot open: move "
+            "the checkpoint"
+        )
     if not place.is_dir():
         raise UsageError(f"{folder} is not complete: {last}, the folder of {name}, is missing: {AGAIN}")
     wanted = {

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 from d2midi_build import registry
-from d2midi_build.errors import PermanentError, UsageError
+from d2midi_build.errors import PermanentError, TransientError, UsageError
 from d2midi_build.music.instruments import PIANO
 from d2midi_build.transcribers.base import transcriber
-from d2midi_build.transcribers.mt3 import Mt3
+from d2midi_build.transcribers.mt3 import Mt3, decoding
 from d2midi_build.transcribers.mt3.checkpoint import Checkpoint, digest_of, read, write_safetensors
+from d2midi_build.transcribers.mt3.codec import CodedNote, Tokens
+from d2midi_build.transcribers.mt3.decoding import DecodedSegment
+from d2midi_build.transcribers.mt3.front_end import resampled
 from d2midi_build.transcribers.mt3.model import Mt3Model
+from d2midi_build.transcribers.mt3.network import Network
 from d2midi_build.transcribers.mt3.presets import ISMIR2021
 from tests.transcribers.mt3 import music_box
 from tests.transcribers.mt3.reference import reference
@@ -42,7 +46,8 @@ def test_the_reference_s_notes_from_its_sound(rule: Literal["reference", "argmax
     """From samples to notes through every part, with nothing of the reference's in between."""
     given = reference()
     checkpoint = read(given.checkpoint, num_heads=given.dimensions.num_heads)
-    assert checkpoint.preset.name == given.preset.name
+    full = given.model["official_targets_length"]
+    assert checkpoint.preset == replace(given.preset, max_tokens=full)
     model = Mt3Model(replace(checkpoint, preset=given.preset), rule, batch=3)
     heard = model.hear(given.array("audio"), RATE_HZ)
     expected = given.json("notes") if key is None else given.json("notes")[key]
@@ -115,7 +120,7 @@ def test_halves_play_the_same_tune(registered: Checkpoint, precision: str) -> No
 
 
 def test_piano_weights_name_no_instruments(tmp_path: Path) -> None:
-    tune = [("shift", 20), ("velocity", 90), ("pitch", 70), ("shift", 100), ("velocity", 0), ("pitch", 71)]
+    tune = [("program", 40), ("shift", 20), ("velocity", 90), ("pitch", 70)]
     sizes = replace(music_box.DIMENSIONS, vocab_size=1_664)
     given = music_box.weights(tune, sizes, ISMIR2021.num_velocity_bins)
     path = tmp_path / "piano.safetensors"
@@ -127,8 +132,70 @@ def test_piano_weights_name_no_instruments(tmp_path: Path) -> None:
     assert found.pitch.tolist() == [70]
     assert found.velocity.tolist() == [90]
     assert found.onset_s == pytest.approx([0.2], abs=1e-4)
+    assert found.program.tolist() == [PIANO.program]
     assert found.p_instrument.tolist() == [0.0]
     assert found.origin.tolist() == ["ismir2021/instrument-unknown"]
+
+
+def test_options_reach_the_model(registered: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from d2midi_build.transcribers.mt3 import model
+
+    given: list[tuple[object, ...]] = []
+    monkeypatch.setattr(model, "Mt3Model", lambda checkpoint, *options: given.append(options))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    transcriber("mt3").load()
+    transcriber("mt3", decode="argmax", precision="bfloat16", batch=7, device="cpu").load()
+    transcriber("mt3", device="cuda").load()
+    assert given == [
+        ("reference", torch.device("cuda"), torch.float32, 32),
+        ("argmax", torch.device("cpu"), torch.bfloat16, 7),
+        ("reference", torch.device("cuda"), torch.float32, 32),
+    ]
+
+
+def test_batch_and_rule_reach_decoding(registered: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    from d2midi_build.transcribers.mt3 import model
+
+    given = []
+
+    def decode(network: Network, encoded: Any, *options: object) -> list[DecodedSegment]:
+        given.append((len(encoded), *options))
+        return decoding.decode(network, encoded, *options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(model, "decode", decode)
+    transcriber("mt3", batch=2, decode="argmax").transcribe(noise(2.5 * SEGMENT_S), RATE_HZ)
+    assert given == [(2, "argmax", 1_024), (1, "argmax", 1_024)]
+
+
+def test_probabilities_are_those_of_pitch_and_program(registered: Checkpoint) -> None:
+    made = transcriber("mt3")
+    assert isinstance(made, Mt3)
+    found = made._notes([CodedNote(1.0, 2.0, 60, 127, 33, False, p_note=0.25, p_program=0.75)])
+    assert (found.p_note.tolist(), found.p_instrument.tolist()) == ([0.25], [0.75])
+
+
+def test_a_recording_that_is_mapped_is_never_in_memory_whole(
+    registered: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour in stereo, with a network that says nothing."""
+    import tracemalloc
+
+    made = transcriber("mt3")
+    made.load()
+    monkeypatch.setattr(
+        Mt3Model,
+        "_tokens",
+        lambda self, audio, rate_hz: (Tokens(0.0, np.zeros(0, int)) for _ in resampled(audio, rate_hz)),
+    )
+    sound = np.memmap(tmp_path / "sound", np.float32, "w+", shape=(3_600 * 44_100, 2))
+    sound[-1] = 0.5
+    tracemalloc.start()
+    made.transcribe(sound, 44_100)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
 
 
 @pytest.mark.slow
@@ -185,6 +252,44 @@ def test_cuda_where_there_is_none(registered: Checkpoint, monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match="finds no CUDA device"):
         transcriber("mt3", device="cuda").load()
+
+
+def test_cuda_is_asked_for_before_anything_runs(
+    registered: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UsageError, match="finds no CUDA device"):
+        transcriber("mt3", device="cuda").model_digests()
+
+
+@pytest.mark.parametrize(
+    "words", ["CUDA out of memory. Tried", "DefaultCPUAllocator: can't allocate memory: you"]
+)
+def test_too_little_memory_can_be_mended(
+    registered: Checkpoint, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    import torch
+
+    def hear(*_: object) -> None:
+        raise (torch.OutOfMemoryError if "CUDA" in words else RuntimeError)(words)
+
+    monkeypatch.setattr(Mt3Model, "hear", hear)
+    with pytest.raises(TransientError, match=r"lower `mt3\.batch` or `run\.workers`") as told:
+        transcriber("mt3").transcribe(noise(1.0), RATE_HZ)
+    assert told.value.tool_message == words
+
+
+def test_other_errors_of_pytorch_are_not_taken_for_it(
+    registered: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hear(*_: object) -> None:
+        raise RuntimeError("shapes")
+
+    monkeypatch.setattr(Mt3Model, "hear", hear)
+    with pytest.raises(RuntimeError, match="shapes"):
+        transcriber("mt3").transcribe(noise(1.0), RATE_HZ)
 
 
 def test_sound_that_is_none(registered: Checkpoint) -> None:
