@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from d2midi_build.engine.base import Job
-from d2midi_build.errors import UsageError
 from d2midi_build.groups.repeats import dropped
-from d2midi_build.ledger import Ledger, Record
+from d2midi_build.ledger import Record
+from d2midi_build.model_digests import digests, known
 from d2midi_build.recipe import Recipe
 from d2midi_build.screening.criteria import Decision, decide
 from d2midi_build.screening.verdicts import Judgement, Verdicts
@@ -105,7 +104,12 @@ class Flow:
     recipe : Recipe
         What to do.
     runs : collection of str
-        Stages that are to run. Of the others a model may be missing here if a record tells its digest.
+        Stages that are to run, so that their models must be here.
+
+    Attributes
+    ----------
+    models : dict
+        Digests of models by stage; see `model_digests`.
 
     Raises
     ------
@@ -119,20 +123,9 @@ class Flow:
         self._recipe = recipe
         self._verdicts = Verdicts(workspace.verdicts_path)
         self._repeats = dropped(workspace, recipe)
-        self._models: dict[str, dict[str, str]] = {}
-        for described in map(stage, NAMES):
-            params = described.params(recipe)
-            try:
-                if described.recorded is None or described.name in runs:
-                    self._models[described.name] = described.models(params)
-                else:
-                    made_by = partial(_made_by, workspace, described.name)
-                    self._models[described.name] = described.recorded(params, made_by)
-            except OSError as error:
-                raise UsageError(
-                    f"model files of {described.name} are missing ({error}): `d2midi doctor` says what to do"
-                ) from error
         self._cpu_s = {name: stage(name).cpu_s(recipe) for name in NAMES}
+        earlier = known(workspace)
+        self.models = {name: digests(stage(name), recipe, earlier, runs=name in runs) for name in NAMES}
 
     def source(self, source: Source, ask: Ask) -> SourceNode:
         """Walk a source and everything that follows from it."""
@@ -240,7 +233,7 @@ class Flow:
         return Job(
             stage=name,
             item=item,
-            key=described.key(self._recipe, depends, self._models[name]),
+            key=described.key(self._recipe, depends, self.models[name]),
             function="d2midi_build.stages.base:run_job",
             params=described.params(self._recipe),
             inputs=inputs,
@@ -271,11 +264,3 @@ def _file_state(path: str) -> list[Any]:
     except OSError:
         return [path]
     return [path, state.st_size, state.st_mtime_ns]
-
-
-def _made_by(workspace: Workspace, name: str) -> list[dict[str, str]]:
-    """What made each result of a stage, the newest first."""
-    if not workspace.ledger_path.exists():
-        return []
-    records = [record for record in Ledger(workspace.ledger_path) if record.stage == name]
-    return [record.made_by for record in reversed(records) if record.status == "done"]

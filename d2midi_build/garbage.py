@@ -11,7 +11,6 @@ from d2midi_build import manifests
 from d2midi_build.engine.base import Job
 from d2midi_build.flow import Flow
 from d2midi_build.ledger import Ledger, Record
-from d2midi_build.stages.base import NAMES
 from d2midi_build.workspace import Workspace
 
 
@@ -38,7 +37,7 @@ def collect(workspace: Workspace, *, unlisted: bool = False, dry_run: bool = Fal
     """
     with workspace.lock(), Ledger(workspace.ledger_path, writable=not dry_run) as ledger:
         sources, recipe = manifests.remembered(workspace)
-        flow = Flow(workspace, recipe, NAMES if unlisted else ())  # what is to go must be known for certain
+        flow = Flow(workspace, recipe)
         newest = {(record.stage, record.item): record for record in ledger}
 
         def found(job: Job) -> Record | None:

@@ -20,7 +20,7 @@ from typing import Protocol
 
 import numpy as np
 
-from d2midi_build import manifests
+from d2midi_build import manifests, model_digests
 from d2midi_build.crawl.messages import classify, retry_after_s
 from d2midi_build.crawl.sites import Outcome as Verdict
 from d2midi_build.crawl.sites import SiteGate, site_of
@@ -162,13 +162,13 @@ def build(
         On Ctrl-C, after the manifests were brought up to date.
     """
     started = time.monotonic()
-    Flow(
-        Workspace(root), recipe, selection.stages
-    )  # says what the recipe names and is not there, before the workspace remembers it
+    # Says what the recipe names and is not there, before the workspace remembers it.
+    models = Flow(Workspace(root), recipe, selection.stages).models
     workspace = Workspace.create(root)
     with workspace.lock(), _disk_trouble_told(workspace):
         workspace.clear_tmp()
         manifests.remember(workspace, sources, recipe)
+        model_digests.remember(workspace, recipe, models)
         with Ledger(workspace.ledger_path, writable=True) as ledger:
             if workers is not None:
                 recipe = recipe.with_field("run.workers", workers)

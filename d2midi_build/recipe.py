@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from d2midi_build import clock
 from d2midi_build.errors import RecipeError
@@ -185,6 +185,14 @@ class TranscribeRecipe(_Section):
         le=1,
         description='With `vocals = "review"`: vocal share of a clip above which it is marked for review.',
     )
+
+    @field_validator("others", mode="before")
+    @classmethod
+    def _in_order(cls, given: Any) -> Any:
+        """Their order means nothing, so it must not change a key."""
+        names = [given] if isinstance(given, str) else given
+        each_is_one = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
+        return tuple(sorted(names)) if each_is_one else given
 
 
 class BasicPitchRecipe(_Section):

@@ -184,7 +184,8 @@ def required(name: str) -> Weights:
 def find(name_or_path: str) -> Weights | Path:
     """Weights as a user names them: a registered name, or the path of a checkpoint.
 
-    A name counts before a path; ``./mt3`` is always a path.
+    A name counts before a path. What has neither a slash nor the ending ``.safetensors`` is a name: a folder ``mt3``
+    that happens to lie here is ``./mt3``.
 
     Raises
     ------
@@ -199,11 +200,12 @@ def find(name_or_path: str) -> Weights | Path:
                 f"them back, mend the rights, or say where they are with `d2midi models add PATH --name {known.name}`"
             )
         return known
-    path = Path(name_or_path)
-    with suppress(RuntimeError):  # ~somebody who is not there
-        path = path.expanduser()
-    if name_or_path and _exists(path):
-        return path
+    if "/" in name_or_path or name_or_path.endswith(".safetensors"):
+        path = Path(name_or_path)
+        with suppress(RuntimeError):  # ~somebody who is not there
+            path = path.expanduser()
+        if _exists(path):
+            return path
     names = (
         f"registered are {', '.join(models)}: `mt3.model` can name one" if models else "none are registered"
     )

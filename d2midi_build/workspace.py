@@ -46,6 +46,7 @@ class Workspace:
         self.root = root
         self.recipe_path = root / "recipe.toml"
         self.sources_path = root / "sources.json"
+        self.models_path = root / "models.json"
         self.ledger_path = root / "ledger" / "ledger.jsonl"
         self.logs = root / "ledger" / "logs"
         self.repeats_path = root / "ledger" / "repeats.json"
@@ -229,6 +230,8 @@ def write_whole(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
         partial.replace(path)
     except OSError as error:
+        with suppress(OSError):  # on a full disk it would take what is left
+            partial.unlink()
         raise WorkspaceError(f"{path} cannot be written: {error.strerror or error}") from error
 
 

@@ -25,6 +25,7 @@ from d2midi_build.release import format as release
 from d2midi_build.screening.criteria import CRITERIA
 from d2midi_build.stages.base import NAMES, stage
 from d2midi_build.tables import Schema, schema, table_names
+from d2midi_build.transcribers.base import transcriber, transcriber_names
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs" / "reference"
 _NOTE = "<!-- Written by scripts/write_reference.py; change what it reads instead. -->\n\n"
@@ -96,6 +97,10 @@ def runs_again(field: str) -> str:
     """What a changed recipe field runs again, in words: names of stages, or why none."""
     readers = [name for name in NAMES if field in stage(name).reads]
     if field == "transcribe.audio":  # the flow reads it: it decides which file the stage is given
+        readers = ["transcribe"]
+    section, _, option = field.partition(".")
+    name = section.replace("_", "-")
+    if name in transcriber_names() and option not in transcriber(name).how:  # if that transcriber listens
         readers = ["transcribe"]
     if field == "window.frames":
         readers.append("verdicts")

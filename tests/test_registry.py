@@ -101,7 +101,9 @@ def test_weights_are_found_by_name_before_path(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mt3").mkdir()
     (tmp_path / "one.safetensors").write_bytes(b"")
-    assert registry.find("mt3") == Path("mt3")
+    with pytest.raises(UsageError, match="neither a registered name nor a path"):
+        registry.find("mt3")  # whatever lies here by that name
+    assert registry.find("one.safetensors") == Path("one.safetensors")
     kept = registry.add(replace(MT3, path=tmp_path / "one.safetensors"))
     assert registry.find("mt3") == kept
     assert registry.find("./mt3") == Path("mt3")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from d2midi_build.errors import WorkspaceError, WorkspaceLocked
-from d2midi_build.workspace import Workspace
+from d2midi_build.workspace import Workspace, write_whole
 
 
 def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
@@ -66,3 +67,20 @@ def test_views_hold_exactly_what_is_wanted(tmp_path: Path) -> None:
     workspace.publish({"midi/a.mid": stored[1]})
     assert (workspace.root / "midi/a.mid").read_text() == "two"
     assert not (workspace.root / "clips/a").exists()
+
+
+def test_what_cannot_be_written_whole_is_not_written_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk the half would take what is left."""
+
+    def full(self: Path, data: bytes) -> int:
+        self.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "file").write_text("before")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(WorkspaceError, match="file cannot be written: No space left"):
+        write_whole(tmp_path / "file", b"after")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "before"

@@ -39,7 +39,8 @@ def status(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption =
     console.print(table)
     for name, counts in sorted(found.agreements.items()):
         console.print(
-            f"notes: {name} heard {counts['n_shared']} of {counts['n_asked']} as well, and {counts['n_alone']} others"
+            f"notes: of {counts['n_asked']} that {name} could have heard, too, it did {counts['n_shared']}; it heard "
+            f"{counts['n_alone']} others"
         )
     for verdict, count in sorted(found.takes.items()):
         console.print(f"takes: {count} {verdict}")

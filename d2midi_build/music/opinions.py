@@ -90,27 +90,29 @@ def agreement(primary: Opinion, others: Sequence[Opinion]) -> npt.NDArray[np.flo
     return share.astype(np.float32)
 
 
-def sureness(confidence: npt.ArrayLike, agreed: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def sureness(
+    p_note: npt.ArrayLike, p_instrument: npt.ArrayLike, agreed: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
     """How sure notes are by their own probabilities and by what other transcribers say.
 
-    A note that nobody else heard is half as sure as one that all heard: at most a half, whatever its transcriber says
+    A note that nobody else heard is half as sure as one that all heard: not above a half, whatever its transcriber says
     of it.
 
     Parameters
     ----------
-    confidence : array_like, shape (n,)
-        0-1: ``p_note * p_instrument``.
+    p_note, p_instrument : array_like, shape (n,)
+        0-1, as `Notes` has them. Where ``p_instrument`` is 0 no instrument was named, and it says nothing.
     agreed : array_like, shape (n,)
         As `agreement` gives it.
 
     Returns
     -------
     np.ndarray, shape (n,), float64
-        ``confidence * (1 + agreed) / 2``; where nobody was asked (NaN) ``confidence``.
+        ``p_note * p_instrument * (1 + agreed) / 2``; the last factor is 1 where nobody was asked (NaN).
     """
-    share = np.asarray(agreed, np.float64)
+    share, named = np.asarray(agreed, np.float64), np.asarray(p_instrument, np.float64)
     weight = np.where(np.isnan(share), 1.0, (1 + share) / 2)
-    return np.asarray(np.asarray(confidence, np.float64) * weight)
+    return np.asarray(np.asarray(p_note, np.float64) * np.where(named > 0, named, 1.0) * weight)
 
 
 def _voices(opinion: Opinion) -> dict[str, npt.NDArray[np.int64]]:

@@ -13,7 +13,7 @@ import resource
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -68,10 +68,6 @@ class Made:
     made_by: dict[str, str] = field(default_factory=dict)
 
 
-Earlier = Callable[[], Sequence[Mapping[str, str]]]
-"""Gives what made each earlier result of a stage, the newest first."""
-
-
 @dataclass(frozen=True)
 class Stage:
     """The declaration of a stage.
@@ -94,9 +90,9 @@ class Stage:
     models : callable
         From the fields given to digests of the model files used; part of the key. Raises ``UsageError`` where one is
         not here.
-    recorded : callable, optional
-        The same where models need not be here: from the fields and what made earlier results (``Made.made_by``, the
-        newest first; asked for when needed). It lets a workspace be looked at and released where it was not built.
+    brought : bool
+        Whether models may be the user's own. What `models` gave is then remembered with the workspace, so that it can
+        be looked at and released where they are not.
     hints : tuple of str
         Recipe fields passed on that are no part of the key: how, not what (timeouts, proxies), or where
         models lie, whose digests are.
@@ -111,7 +107,7 @@ class Stage:
     cpu_per_unit: float | Callable[[Mapping[str, Any]], float]
     run: Callable[[Work], Made]
     models: Callable[[Mapping[str, Any]], dict[str, str]] = field(default=lambda params: {})
-    recorded: Callable[[Mapping[str, Any], Earlier], dict[str, str]] | None = None
+    brought: bool = False
     hints: tuple[str, ...] = ()
     needs: Needs = field(default_factory=Needs)
 
@@ -134,7 +130,7 @@ class Stage:
         depends : dict
             Digests of inputs and the facts that enter the result; plain data.
         models : dict, optional
-            What `models` or `recorded` gave, if it was asked before.
+            What `models` gave, if it was asked before.
         """
         read = {name: recipe.field(name) for name in self.reads}
         models = self.models(self.params(recipe)) if models is None else dict(models)
@@ -173,7 +169,7 @@ def run_job(job: Job, report: Report, state: dict[str, Any]) -> Outcome:
         full = (isinstance(error, OSError) and disk_is_full(error)) or _no_room(work.out)
         outcome = Outcome(
             "failed",
-            # what the user can mend may go well the next time
+            # what the user can mend may go well once it is
             reason="transient" if full or isinstance(error, (MemoryError, UsageError)) else "permanent",
             message=f"{type(error).__name__}: {error}",
             traceback=traceback.format_exc(),

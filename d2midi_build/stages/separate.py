@@ -62,4 +62,5 @@ STAGE = Stage(
     cpu_per_unit=0.2,
     run=_run,
     models=_models,
+    brought=True,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from d2midi_build import clock, tables
 from d2midi_build.errors import UsageError
 from d2midi_build.recipe import BasicPitchRecipe, Mt3Recipe, Recipe
 from d2midi_build.screening.criteria import Decision
-from d2midi_build.stages.base import Earlier, Made, Stage, Work
+from d2midi_build.stages.base import Made, Stage, Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from d2midi_build.music.notes import Notes
     from d2midi_build.music.opinions import Opinion
     from d2midi_build.transcribers.base import Transcriber
-
-MODEL: Final = "model:"
-"""How the names of models begin in ``made_by``."""
 
 _DRUM_STEMS = ("drums", "percussive")
 
@@ -99,32 +96,14 @@ def _digests(listener: Transcriber) -> dict[str, str]:
     return {f"{listener.name}/{name}": digest for name, digest in listener.model_digests().items()}
 
 
-def _models(
-    params: Mapping[str, Any], digests: Callable[[Transcriber], dict[str, str]] = _digests
-) -> dict[str, str]:
+def _models(params: Mapping[str, Any]) -> dict[str, str]:
     """Digests of what listens, with the options that decide what it hears."""
     found: dict[str, str] = {}
     for each in _listeners(params):
-        found |= {f"{each.name} {each.version}": "", **digests(each)}
+        found |= {f"{each.name} {each.version}": "", **_digests(each)}
         used = {name: value for name, value in _options(each.name, params).items() if name not in each.how}
         found |= {_section(each.name) + name: str(value) for name, value in used.items()}
     return found | _vocals_digests()
-
-
-def _recorded(params: Mapping[str, Any], made_by: Earlier) -> dict[str, str]:
-    """The same, with the digests of the newest result it made for a transcriber whose weights are not here."""
-
-    def digests(listener: Transcriber) -> dict[str, str]:
-        try:
-            return _digests(listener)
-        except UsageError:
-            own = f"{MODEL}{listener.name}/"
-            for each in made_by():
-                if found := {name: each[name] for name in each if name.startswith(own)}:
-                    return {name.removeprefix(MODEL): digest for name, digest in found.items()}
-            return {own: "unknown"}
-
-    return _models(params, digests)
 
 
 @cache
@@ -200,7 +179,7 @@ def _run(work: Work) -> Made:
     tables.write(work.out / "opinions.parquet", told)
     write_midi(primary.notes, work.out / "notes.mid")
     made_by = {
-        f"{MODEL}{name}" if len(digest) == 64 else name: digest
+        f"model:{name}" if len(digest) == 64 else name: digest
         for name, digest in _models(work.params).items()
     }
     facts = {
@@ -267,5 +246,5 @@ STAGE = Stage(
     cpu_per_unit=_cpu_per_s,
     run=_run,
     models=_models,
-    recorded=_recorded,
+    brought=True,
 )

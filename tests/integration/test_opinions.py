@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d2midi_build import stages, validation
+from d2midi_build import registry, stages, validation
 from d2midi_build.annotate.studio import drawing
 from d2midi_build.annotate.studio.choosing import sheet_tasks
 from d2midi_build.annotate.studio.preparing import Prepared, Wishes
 from d2midi_build.annotate.studio.selection import candidates, select
 from d2midi_build.errors import UsageError
+from d2midi_build.garbage import collect
 from d2midi_build.ledger import Ledger
 from d2midi_build.music.notes import Notes
 from d2midi_build.music.synthesis import synthesise
@@ -27,6 +28,7 @@ from d2midi_build.pipeline import Selection, Summary, build
 from d2midi_build.plan import survey
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source, read_sources
+from d2midi_build.standing import refresh
 from d2midi_build.synthetic.dancer import choreograph
 from d2midi_build.synthetic.slate import SLATE_S
 from d2midi_build.synthetic.videos import SHAPES, write_video
@@ -257,18 +259,61 @@ def test_mt3_as_the_primary_and_how_it_computes_is_no_part_of_the_key(
         assert build(sources, root, chosen.with_field(f"mt3.{field}", value)).ran == {}
     assert build(sources, root, chosen.with_field("mt3.decode", "argmax")).ran["transcribe"] == {"done": 2}
 
-    # Where the weights are not, what is done stays known, and nothing that needs them begins.
-    last = chosen.with_field("mt3.decode", "argmax")
-    done = {state.name: (state.done, state.to_do) for state in survey(Workspace.open(root)).stages}
+
+def test_a_workspace_knows_the_weights_it_was_built_with(
+    heard_twice: Path, dances: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Built with some weights, others tried, back to the first; then others under their name, then none."""
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    from tests.transcribers.mt3 import music_box
+
+    root = tmp_path / "workspace"
+    shutil.copytree(heard_twice, root)
+    sources = list(read_sources(dances / "list.txt"))
+    music_box.register(tmp_path, monkeypatch)
+    chosen = recipe.with_field("transcribe.transcriber", "mt3")
+    others = tmp_path / "other" / "weights.safetensors"
+    others.parent.mkdir()
+    music_box.write(others, [("velocity", 1), ("drum", 40)])
+    assert build(sources, root, chosen).ran["transcribe"] == {"done": 2}
+    first = rows(root, "notes")
+    assert build(sources, root, chosen.with_field("mt3.model", str(others))).ran["transcribe"] == {"done": 2}
+    assert rows(root, "notes") != first
+    assert build(sources, root, chosen).ran == {}
+    assert rows(root, "notes") == first
+
+    def forget() -> None:
+        stages.transcribe._digests.cache_clear()
+        stages.transcribe._transcriber.cache_clear()
+
+    def looks_as_built() -> bool:
+        forget()
+        state = {state.name: state for state in survey(Workspace.open(root)).stages}["transcribe"]
+        refresh(Workspace.open(root))
+        return (state.done, state.to_do) == (2, 0) and rows(root, "notes") == first
+
+    assert looks_as_built()
+    registry.remove("mt3")
+    music_box.register(others.parent, monkeypatch, "mt3")
+    music_box.write(others.parent / "mt3.safetensors", [("velocity", 1), ("drum", 41)])
+    assert looks_as_built()
     monkeypatch.setenv("D2MIDI_MODELS", str(tmp_path / "elsewhere.json"))
-    stages.transcribe._digests.cache_clear()
-    stages.transcribe._transcriber.cache_clear()
-    assert {state.name: (state.done, state.to_do) for state in survey(Workspace.open(root)).stages} == done
-    assert done["transcribe"] == (2, 0)
-    assert build(sources, root, last, selection=Selection(stages=("crawl", "filter", "resample"))).ran == {}
-    assert rows(root, "notes") != []
+    assert looks_as_built()
+    collect(Workspace.open(root), unlisted=True)
+    assert looks_as_built()
+    assert (
+        build(sources, root, chosen, selection=Selection(stages=("crawl", "filter", "keypoints"))).ran == {}
+    )
+    assert looks_as_built()
+    forget()
     with pytest.raises(UsageError, match="no weights 'mt3'"):
-        build(sources, root, last)
-    turned = last.with_field("mt3.decode", "reference").with_field("transcribe.vocals", "drop")
-    build(sources, root, turned, selection=Selection(stages=("crawl",)))
-    assert survey(Workspace.open(root)).stages[-1].done == 0  # another recipe's results do not count
+        build(sources, root, chosen)
+    assert looks_as_built()
+    # Of a recipe that nobody built with them, nothing is done.
+    build(sources, root, chosen.with_field("mt3.decode", "argmax"), selection=Selection(stages=("crawl",)))
+    assert rows(root, "notes") == []
+    music_box.register(tmp_path, monkeypatch)
+    forget()
+    assert build(sources, root, chosen).ran == {}
+    assert looks_as_built()

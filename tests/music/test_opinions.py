@@ -135,7 +135,9 @@ def test_ten_thousand_notes_in_any_order() -> None:
 
 
 def test_disagreement_lowers_sureness() -> None:
-    assert sureness([0.9, 0.9, 0.9, 0.9], [np.nan, 1.0, 0.5, 0.0]).tolist() == pytest.approx(
+    assert sureness([0.9, 0.9, 0.9, 0.9], 1.0, [np.nan, 1.0, 0.5, 0.0]).tolist() == pytest.approx(
         [0.9, 0.9, 0.675, 0.45]
     )
-    assert sureness(1.0, 0.0) == 0.5
+    assert sureness(1.0, 1.0, 0.0) == 0.5
+    assert sureness(0.8, 0.5, np.nan) == pytest.approx(0.4)
+    assert sureness(0.8, 0.0, [np.nan, 0.0]).tolist() == pytest.approx([0.8, 0.4])  # no instrument was named

@@ -350,6 +350,9 @@ def _agreed(clip: ClipNotes, of: Sheeted) -> dict[int, float]:
 
 def _unsure(sent_rows: Mapping[int, Row], agreed: Mapping[int, float]) -> set[int]:
     """Numbers of the notes that the machine was not sure of, or others did not hear."""
-    confidence = [row.p_note * row.p_instrument for row in sent_rows.values()]
-    sure = sureness(confidence, [agreed.get(number, np.nan) for number in sent_rows])
+    sure = sureness(
+        [row.p_note for row in sent_rows.values()],
+        [row.p_instrument for row in sent_rows.values()],
+        [agreed.get(number, np.nan) for number in sent_rows],
+    )
     return {number for number, each in zip(sent_rows, sure, strict=True) if each <= drawing.UNSURE}

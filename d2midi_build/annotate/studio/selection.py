@@ -163,9 +163,9 @@ def _measured(
     columns = ["clip_id", "onset_s", "p_note", "p_instrument", "agreement"]
     table = tables.read(workspace.manifests / "notes.parquet", columns)
     place, there = _places(table, found)
-    confidence = tables.to_numpy(table.column("p_note")) * tables.to_numpy(table.column("p_instrument"))
     agreed = agreed_in(table)
-    sure = sureness(confidence, np.nan if agreed is None else agreed)[there]
+    p_note, p_instrument = (tables.to_numpy(table.column(name)) for name in ("p_note", "p_instrument"))
+    sure = sureness(p_note, p_instrument, np.nan if agreed is None else agreed)[there]
     counts = np.bincount(place, minlength=len(found)).astype(np.int64)
     sums = np.bincount(place, weights=sure, minlength=len(found))
     of = counts + _missing(workspace, found)

@@ -43,7 +43,7 @@ def convert(
     from d2midi_build.errors import D2midiError, UsageError
 
     if out.suffix != ".safetensors":
-        raise UsageError(f"{out} does not end in .safetensors, by which it is recognised: name it so")
+        raise UsageError(f"{out} does not end in .safetensors: name it so")
     if out.exists():
         raise UsageError(f"{out} exists: choose another name, or delete it first")
     known = registry.find(what)

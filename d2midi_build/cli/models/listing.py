@@ -62,5 +62,5 @@ def _bundled() -> list[dict[str, Any]]:
 def _told(weights: Weights) -> dict[str, Any]:
     terms = weights.licence or "licence not said"
     text = f"{weights.kind}, {weights.n_parameters:,} parameters, digest {weights.digest[:12]}, {terms}, {weights.path}"
-    state = "ok" if weights.there() else "missing"
+    state = "there" if weights.there() else "missing"
     return {**weights.data(), "bundled": False, "state": state, "text": text}

@@ -32,7 +32,10 @@ def verify(
     Example: `d2midi models verify mt3`
     """
     from d2midi_build import registry
+    from d2midi_build.transcribers.mt3 import extra
 
+    with extra():  # without it nothing would be known to be broken
+        import d2midi_build.transcribers.mt3.checkpoint  # noqa: F401
     asked = [registry.required(name) for name in names] if names else list(registry.registered().values())
     found = {weights.name: _looked_at(weights) for weights in asked}
     if as_json:

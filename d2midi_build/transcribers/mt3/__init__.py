@@ -50,7 +50,7 @@ def extra() -> Iterator[None]:
         yield
     except ImportError as error:
         raise UsageError(
-            f"MT3 needs the extra `mt3` ({error.name} is missing): uv sync --extra mt3, or pip install 'd2midi[mt3]'"
+            f"MT3 needs the extra `mt3` ({error.name} is missing): uv sync --inexact --extra mt3"
         ) from error
 
 

@@ -264,7 +264,8 @@ def _dimensions(
     if num_heads is None:
         raise UsageError(
             f"{path} is not of the published size (width {emb_dim}, all heads together {joined}; expected 512 and "
-            "384), and nothing in it says how many attention heads it has: give num_heads (--heads)"
+            "384), and nothing in it says how many attention heads it has: give num_heads (`d2midi models "
+            "add PATH --heads N`)"
         )
     if num_heads < 1 or joined % num_heads:
         raise UsageError(

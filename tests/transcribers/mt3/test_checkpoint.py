@@ -272,8 +272,13 @@ def test_more_than_ten_layers(tmp_path: Path) -> None:
 
 def test_the_published_size_needs_no_number_of_heads(tmp_path: Path) -> None:
     dimensions = Dimensions(1_536, mlp_dim=4, num_encoder_layers=1, num_decoder_layers=1)
-    found = read(_embedding_all(tmp_path, _weights(dimensions)))
-    assert (found.dimensions.num_heads, found.dimensions.head_dim) == (6, 64)
+    folder = _embedding_all(tmp_path, _weights(dimensions))
+    assert read(folder).dimensions == read(folder, num_heads=6).dimensions
+    assert (read(folder).dimensions.num_heads, read(folder).dimensions.head_dim) == (6, 64)
+    with pytest.raises(
+        UsageError, match="published size, which has 6 heads, not 8"
+    ):  # would be another network
+        read(folder, num_heads=8)
 
 
 def test_a_vocabulary_with_127_velocities_is_ismir2021_s(tmp_path: Path) -> None:
@@ -284,7 +289,7 @@ def test_a_vocabulary_with_127_velocities_is_ismir2021_s(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("num_heads", "said"),
     [
-        (None, "nothing in it says how many attention heads it has: give num_heads (--heads)"),
+        (None, "nothing in it says how many attention heads it has: give num_heads (`d2midi models add PATH"),
         (5, "5 heads cannot share a width of 12 evenly"),
         (0, "0 heads cannot share a width of 12 evenly"),
     ],
