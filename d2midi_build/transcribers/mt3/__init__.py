@@ -36,13 +36,6 @@ def create(**options: Any) -> Mt3:
     return Mt3(**options)
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether PyTorch says so: of CUDA with a class, of a CPU with words."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
 @contextmanager
 def extra() -> Iterator[None]:
     """Turn a missing package into a `UsageError` that names the extra which brings it."""
@@ -215,3 +208,10 @@ class Mt3(Transcriber):
         if self._device == "cuda" and not there:
             raise UsageError('PyTorch finds no CUDA device here: set `mt3.device` to "cpu" or "auto"')
         return torch.device("cuda" if there and self._device != "cpu" else "cpu")
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether PyTorch says so: of CUDA with a class, of a CPU with words."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
