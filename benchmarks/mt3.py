@@ -214,6 +214,8 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     options = parser.parse_args()
+    if len(options.steps) < 2:
+        parser.error("--steps needs two numbers: what a step costs grows with its number")
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     network = endless(options.device, options.precision)

@@ -31,10 +31,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import mt3 as mt3_cost
 import numpy as np
 import soundfile
-import torch
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -321,7 +319,10 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def untaught_mt3_s_per_cpu_s() -> float:
-    """Seconds of sound per CPU second of MT3's network with random weights, `UNTAUGHT_TOKENS` tokens a segment."""
+    """Seconds of sound per CPU second of MT3's bare network, random, `UNTAUGHT_TOKENS` tokens a segment."""
+    import mt3 as mt3_cost  # needs PyTorch
+    import torch
+
     torch.set_num_threads(1)
     rows = mt3_cost.measured(mt3_cost.endless("cpu", "float32"), 32, [100, UNTAUGHT_TOKENS], "cpu")
     return 1 / mt3_cost.hours(rows)[str(UNTAUGHT_TOKENS)]

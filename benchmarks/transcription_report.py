@@ -116,7 +116,12 @@ def trust_table(results: dict[str, Any]) -> Rows:
         ],
     )
     untaught = [
-        [f"nothing: random weights, {UNTAUGHT_TOKENS} tokens per 2 s", name, *[""] * 5, f"{s_per_cpu_s:.1f}"]
+        [
+            f"nothing: the network alone, random, {UNTAUGHT_TOKENS} tokens per 2 s",
+            name,
+            *[""] * 5,
+            f"{s_per_cpu_s:.1f}",
+        ]
         for name, s_per_cpu_s in results["untaught_s_per_cpu_s"].items()
     ]
     return head, [*rows, *untaught]

@@ -18,12 +18,12 @@ from typing import Any
 from d2midi_build.engine.base import Job
 from d2midi_build.groups.repeats import dropped
 from d2midi_build.ledger import Record
-from d2midi_build.model_digests import digests, known
+from d2midi_build.model_digests import digests
 from d2midi_build.recipe import Recipe
 from d2midi_build.screening.criteria import Decision, decide
 from d2midi_build.screening.verdicts import Judgement, Verdicts
 from d2midi_build.sources.lists import Source
-from d2midi_build.stages.base import NAMES, stage
+from d2midi_build.stages.base import MODELS, NAMES, stage
 from d2midi_build.workspace import Workspace
 
 Ask = Callable[[Job], Record | None]
@@ -124,8 +124,7 @@ class Flow:
         self._verdicts = Verdicts(workspace.verdicts_path)
         self._repeats = dropped(workspace, recipe)
         self._cpu_s = {name: stage(name).cpu_s(recipe) for name in NAMES}
-        earlier = known(workspace)
-        self.models = {name: digests(stage(name), recipe, earlier, runs=name in runs) for name in NAMES}
+        self.models = {name: digests(workspace, stage(name), recipe, runs=name in runs) for name in NAMES}
 
     def source(self, source: Source, ask: Ask) -> SourceNode:
         """Walk a source and everything that follows from it."""
@@ -230,12 +229,15 @@ class Flow:
         self, name: str, item: str, depends: dict[str, Any], inputs: dict[str, Any], seconds: float = 1.0
     ) -> Job:
         described = stage(name)
+        params = described.params(self._recipe)
+        if described.brought(params):
+            inputs = inputs | {MODELS: self.models[name]}
         return Job(
             stage=name,
             item=item,
             key=described.key(self._recipe, depends, self.models[name]),
             function="d2midi_build.stages.base:run_job",
-            params=described.params(self._recipe),
+            params=params,
             inputs=inputs,
             out="",
             cost=seconds if described.unit == "s" else 1.0,

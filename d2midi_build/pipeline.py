@@ -163,12 +163,12 @@ def build(
     """
     started = time.monotonic()
     # Says what the recipe names and is not there, before the workspace remembers it.
-    models = Flow(Workspace(root), recipe, selection.stages).models
+    Flow(Workspace(root), recipe, selection.stages)
     workspace = Workspace.create(root)
     with workspace.lock(), _disk_trouble_told(workspace):
         workspace.clear_tmp()
         manifests.remember(workspace, sources, recipe)
-        model_digests.remember(workspace, recipe, models)
+        model_digests.remember(workspace, recipe, selection.stages)
         with Ledger(workspace.ledger_path, writable=True) as ledger:
             if workers is not None:
                 recipe = recipe.with_field("run.workers", workers)

@@ -131,6 +131,8 @@ def _kinds(notes: Notes) -> npt.NDArray[np.int64]:
 def _matched(ours: Notes, theirs: Notes) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which notes find one of their kind in time, whatever plays them.
 
+    How many is certain, which is not: of two that are near enough to one, the earlier has it.
+
     Taking the earliest of both that are near enough gives the most pairs there can be, since all reach equally far.
     """
     keys, places = zip(

@@ -28,6 +28,9 @@ from d2midi_build.workspace import disk_is_full
 NAMES = ("resolve", "crawl", "filter", "resample", "separate", "transcribe", "keypoints", "beats", "window")
 """All stages in the order data flows; each is the module of that name with a ``STAGE``."""
 
+MODELS = "models"
+"""The input that holds what `Stage.digests` gave, where a model is brought."""
+
 FULL_DISK = "No space left on device"
 _HARDLY_ANY_BYTES = 1_000_000
 
@@ -68,6 +71,10 @@ class Made:
     made_by: dict[str, str] = field(default_factory=dict)
 
 
+Read = Callable[[], dict[str, str]]
+"""Reads the digests of a model."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """The declaration of a stage.
@@ -88,11 +95,10 @@ class Stage:
     run : callable
         ``Work -> Made``; raises ``ItemError`` for an item that cannot be processed.
     models : callable
-        From the fields given to digests of the model files used; part of the key. Raises ``UsageError`` where one is
-        not here.
-    brought : bool
-        Whether models may be the user's own. What `models` gave is then remembered with the workspace, so that it can
-        be looked at and released where they are not.
+        From the fields given to digests of the model files used; part of the key.
+    brought : callable
+        The same for models that the user brings, by what the recipe calls each: a function that reads its digests, and
+        raises ``UsageError`` where it is not here. They are remembered with the workspace (`model_digests`).
     hints : tuple of str
         Recipe fields passed on that are no part of the key: how, not what (timeouts, proxies), or where
         models lie, whose digests are.
@@ -107,7 +113,7 @@ class Stage:
     cpu_per_unit: float | Callable[[Mapping[str, Any]], float]
     run: Callable[[Work], Made]
     models: Callable[[Mapping[str, Any]], dict[str, str]] = field(default=lambda params: {})
-    brought: bool = False
+    brought: Callable[[Mapping[str, Any]], dict[str, Read]] = field(default=lambda params: {})
     hints: tuple[str, ...] = ()
     needs: Needs = field(default_factory=Needs)
 
@@ -120,6 +126,17 @@ class Stage:
         known = self.cpu_per_unit
         return known(self.params(recipe)) if callable(known) else known
 
+    def digests(
+        self,
+        params: Mapping[str, Any],
+        look: Callable[[str, Read], dict[str, str]] = lambda name, read: read(),
+    ) -> dict[str, str]:
+        """Digests of all models; ``look`` may know those of a brought one without reading them."""
+        found = dict(self.models(params))
+        for name, read in self.brought(params).items():
+            found |= look(name, read)
+        return found
+
     def key(self, recipe: Recipe, depends: Mapping[str, Any], models: Mapping[str, str] | None = None) -> str:
         """Digest of everything the result depends on.
 
@@ -130,10 +147,10 @@ class Stage:
         depends : dict
             Digests of inputs and the facts that enter the result; plain data.
         models : dict, optional
-            What `models` gave, if it was asked before.
+            What `digests` gave, if it was asked before.
         """
         read = {name: recipe.field(name) for name in self.reads}
-        models = self.models(self.params(recipe)) if models is None else dict(models)
+        models = self.digests(self.params(recipe)) if models is None else dict(models)
         return sha256_data([self.name, self.version, read, dict(depends), models])
 
 
@@ -153,6 +170,7 @@ def run_job(job: Job, report: Report, state: dict[str, Any]) -> Outcome:
     work = Work(job.params, job.inputs, Path(job.out), Path(job.scratch), report, state)
     try:
         _empty(work.out)  # an attempt whose worker died may have left files
+        _check_models(job)
         made = stage(job.stage).run(work)
         files = _seal(work.out)
         outcome = Outcome("done", files=files, facts=made.facts, made_by=made.made_by)
@@ -176,6 +194,16 @@ def run_job(job: Job, report: Report, state: dict[str, Any]) -> Outcome:
             disk_full=full,
         )
     return replace(outcome, cpu_s=round(_cpu_s() - cpu, 3), wall_s=round(time.monotonic() - started, 3))
+
+
+def _check_models(job: Job) -> None:
+    """Raise ``UsageError`` if a brought model is not the one that the job's key tells of."""
+    expected = job.inputs.get(MODELS)
+    if expected is not None and stage(job.stage).digests(job.params) != expected:
+        raise UsageError(
+            f"the models of {job.stage} were exchanged while a build ran: build again, with `d2midi retry --reason "
+            "transient`"
+        )
 
 
 def _empty(folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from d2midi_build import clock
 from d2midi_build.digests import sha256_file
 from d2midi_build.errors import UsageError
-from d2midi_build.stages.base import Made, Stage, Work
+from d2midi_build.stages.base import Made, Read, Stage, Work
 
 
 @cache
@@ -22,16 +22,21 @@ def _demucs_digests(model: str, folder: str) -> dict[str, str]:
     return {path.name: sha256_file(path) for path in demucs_files(model, Path(folder))}
 
 
-def _models(params: Mapping[str, Any]) -> dict[str, str]:
+def _brought(params: Mapping[str, Any]) -> dict[str, Read]:
     if params["separate.method"] != "demucs":
         return {}
-    if importlib.util.find_spec("demucs") is None:
-        raise UsageError('separate.method = "demucs" needs the package: uv sync --extra demucs')
-    if not params["separate.demucs_folder"]:
-        raise UsageError(
-            'separate.method = "demucs" needs the folder of your weights: set separate.demucs_folder in the recipe'
-        )
-    return _demucs_digests(params["separate.demucs_model"], params["separate.demucs_folder"])
+    model, folder = params["separate.demucs_model"], params["separate.demucs_folder"]
+
+    def read() -> dict[str, str]:
+        if importlib.util.find_spec("demucs") is None:
+            raise UsageError('separate.method = "demucs" needs the package: uv sync --extra demucs')
+        if not folder:
+            raise UsageError(
+                'separate.method = "demucs" needs the folder of your weights: set separate.demucs_folder in the recipe'
+            )
+        return _demucs_digests(model, folder)
+
+    return {f"demucs {model}": read}
 
 
 def _run(work: Work) -> Made:
@@ -47,7 +52,7 @@ def _run(work: Work) -> Made:
         model, folder = work.params["separate.demucs_model"], Path(work.params["separate.demucs_folder"])
         stems = separation.demucs(audio, rate_hz, model, folder)
         made_by = {"demucs": importlib.metadata.version("demucs")}
-        made_by |= {f"model:{name}": digest for name, digest in _models(work.params).items()}
+        made_by |= {f"model:{name}": digest for name, digest in STAGE.digests(work.params).items()}
     for name, stem in stems.items():
         soundfile.write(work.out / f"{name}.flac", stem, rate_hz, subtype="PCM_16")
     return Made({"stems": sorted(stems), "media_s": clock.frame_time_s(work.inputs["n_frames"])}, made_by)
@@ -61,6 +66,5 @@ STAGE = Stage(
     unit="s",
     cpu_per_unit=0.2,
     run=_run,
-    models=_models,
-    brought=True,
+    brought=_brought,
 )

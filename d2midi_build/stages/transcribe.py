@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,7 @@ from d2midi_build import clock, tables
 from d2midi_build.errors import UsageError
 from d2midi_build.recipe import BasicPitchRecipe, Mt3Recipe, Recipe
 from d2midi_build.screening.criteria import Decision
-from d2midi_build.stages.base import Made, Stage, Work
+from d2midi_build.stages.base import Made, Read, Stage, Work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,13 +97,19 @@ def _digests(listener: Transcriber) -> dict[str, str]:
 
 
 def _models(params: Mapping[str, Any]) -> dict[str, str]:
-    """Digests of what listens, with the options that decide what it hears."""
+    """Digests of what comes with d2midi, with the options that decide what is heard."""
     found: dict[str, str] = {}
     for each in _listeners(params):
-        found |= {f"{each.name} {each.version}": "", **_digests(each)}
+        found |= {f"{each.name} {each.version}": ""} | ({} if each.brought else _digests(each))
         used = {name: value for name, value in _options(each.name, params).items() if name not in each.how}
         found |= {_section(each.name) + name: str(value) for name, value in used.items()}
     return found | _vocals_digests()
+
+
+def _brought(params: Mapping[str, Any]) -> dict[str, Read]:
+    """Readers of the user's weights."""
+    listeners = [each for each in _listeners(params) if each.brought]
+    return {f"{each.name} {each.brought}": partial(_digests, each) for each in listeners}
 
 
 @cache
@@ -180,7 +186,7 @@ def _run(work: Work) -> Made:
     write_midi(primary.notes, work.out / "notes.mid")
     made_by = {
         f"model:{name}" if len(digest) == 64 else name: digest
-        for name, digest in _models(work.params).items()
+        for name, digest in STAGE.digests(work.params).items()
     }
     facts = {
         "n_notes": len(primary.notes),
@@ -246,5 +252,5 @@ STAGE = Stage(
     cpu_per_unit=_cpu_per_s,
     run=_run,
     models=_models,
-    brought=True,
+    brought=_brought,
 )

@@ -44,6 +44,11 @@ class Transcriber(ABC):
     cpu_per_s: ClassVar[float] = 0.04
 
     @property
+    def brought(self) -> str:
+        """What its options call the weights that the user brought; empty if it comes with its own."""
+        return ""
+
+    @property
     def names_instruments(self) -> bool:
         """Whether it tells instruments apart; else it calls every note piano."""
         return True

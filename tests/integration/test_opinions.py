@@ -24,7 +24,7 @@ from d2midi_build.garbage import collect
 from d2midi_build.ledger import Ledger
 from d2midi_build.music.notes import Notes
 from d2midi_build.music.synthesis import synthesise
-from d2midi_build.pipeline import Selection, Summary, build
+from d2midi_build.pipeline import Selection, Summary, _local, build
 from d2midi_build.plan import survey
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source, read_sources
@@ -260,6 +260,47 @@ def test_mt3_as_the_primary_and_how_it_computes_is_no_part_of_the_key(
     assert build(sources, root, chosen.with_field("mt3.decode", "argmax")).ran["transcribe"] == {"done": 2}
 
 
+def test_weights_exchanged_during_a_build_are_not_taken_for_the_old_ones(
+    heard_twice: Path, dances: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    from tests.transcribers.mt3 import music_box
+
+    music_box.register(tmp_path, monkeypatch)
+    root, weights = tmp_path / "workspace", tmp_path / "mine.safetensors"
+    shutil.copytree(heard_twice, root)
+    music_box.write(weights)
+    first = weights.read_bytes()
+    sources = list(read_sources(dances / "list.txt"))
+    chosen = recipe.with_field("transcribe.transcriber", "mt3").with_field("mt3.model", str(weights))
+
+    def exchanging(*given: object) -> object:
+        music_box.write(weights, [("velocity", 1), ("drum", 40)])
+        return _local(*given)  # type: ignore[arg-type]
+
+    ran = build(sources, root, chosen, make_engine=exchanging).ran  # type: ignore[arg-type]
+    assert ran == {"transcribe": {"failed": 2}}
+    records = [record for record in Ledger(Workspace.open(root).ledger_path) if record.stage == "transcribe"]
+    failed = [record for record in records if record.status == "failed"]
+    assert {record.reason for record in failed} == {"transient"}
+    assert all("exchanged while a build ran" in record.message for record in failed)
+    weights.write_bytes(first)
+    again = build(sources, root, chosen, selection=Selection(retry=("transient",))).ran
+    assert again["transcribe"] == {"done": 2}
+    assert {note["pitch"] for note in rows(root, "notes")} == {36, 38, 40, 60}
+
+
+def test_an_update_of_what_comes_with_d2midi_is_told(
+    heard_twice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from d2midi_build.transcribers.embedded import Embedded
+
+    monkeypatch.setattr(Embedded, "version", "3")
+    state = {state.name: state for state in survey(Workspace.open(heard_twice)).stages}["transcribe"]
+    assert (state.done, state.to_do) == (0, 2)
+
+
 def test_a_workspace_knows_the_weights_it_was_built_with(
     heard_twice: Path, dances: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,6 +350,22 @@ def test_a_workspace_knows_the_weights_it_was_built_with(
     forget()
     with pytest.raises(UsageError, match="no weights 'mt3'"):
         build(sources, root, chosen)
+    assert looks_as_built()
+    # How it would listen changes nothing, and without the memory nothing is taken for undone.
+    only = Selection(stages=("crawl", "keypoints"))
+    for field, value in (("mt3.batch", 8), ("mt3.device", "cpu"), ("basic_pitch.melodia", False)):
+        assert build(sources, root, chosen.with_field(field, value), selection=only).ran == {}
+        assert looks_as_built()
+    memory = root / "models.json"
+    kept = memory.read_text()
+    for damaged in ("", "[]", "null", '{"mt3 mt3": []}', "{}"):
+        memory.write_text(damaged)
+        forget()
+        for command in (survey, refresh, lambda workspace: collect(workspace, unlisted=True)):
+            with pytest.raises(UsageError, match="no weights 'mt3'"):
+                command(Workspace.open(root))
+        assert rows(root, "notes") == first
+    memory.write_text(kept)
     assert looks_as_built()
     # Of a recipe that nobody built with them, nothing is done.
     build(sources, root, chosen.with_field("mt3.decode", "argmax"), selection=Selection(stages=("crawl",)))

@@ -46,7 +46,7 @@ def key(recipe: Recipe) -> str:
 def models(**params: object) -> dict[str, str]:
     """What the key holds of transcribers; recipe fields with a dot for each ``__``."""
     given = {"transcribe.transcriber": "embedded", "transcribe.others": (), "transcribe.vocals": "review"}
-    return stage("transcribe").models(
+    return stage("transcribe").digests(
         given | {name.replace("__", "."): value for name, value in params.items()}
     )
 

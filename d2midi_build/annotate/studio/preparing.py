@@ -170,7 +170,8 @@ def prepared(
     for part, planted_in in errors.items():
         others = [row for name, each in errors.items() if name != part for row in each.rows.values()]
         unsure = _unsure(planted_in.rows, agreed)
-        task = _task(of, part, planted_in, (*around, *others), clip, wishes, beats, unsure if agreed else ())
+        by_others = unsure ^ _unsure(planted_in.rows, {})
+        task = _task(of, part, planted_in, (*around, *others), clip, wishes, beats, by_others)
         found.append(Prepared(task, of.layered, footage, clip, beats, frozenset(unsure)))
     return found
 
@@ -198,7 +199,7 @@ def _task(
     clip: ClipNotes,
     wishes: Wishes,
     beats: npt.NDArray[np.float64],
-    doubted: Collection[int],
+    by_others: Collection[int],
 ) -> SentTask:
     drawn = layout(of.sheet, errors.rows.values(), context)
     told: list[Any] = [
@@ -211,7 +212,7 @@ def _task(
         drawn.data(),
         wishes.reason,
         wishes.commands,
-        *([sorted(doubted)] if doubted else []),
+        *([sorted(by_others)] if by_others else []),
     ]
     version = sha256_data(told)[:VERSION_CHARS]
     return SentTask(

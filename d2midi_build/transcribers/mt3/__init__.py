@@ -95,6 +95,11 @@ class Mt3(Transcriber):
         self._known: _Known | None = None
 
     @property
+    def brought(self) -> str:
+        """Name or path of the weights."""
+        return self._weights
+
+    @property
     def names_instruments(self) -> bool:
         """Not the piano weights."""
         return self._weights_known().preset == MT3
@@ -197,7 +202,12 @@ class Mt3(Transcriber):
                     f"{checkpoint.digest[:12]}, registered {found.digest[:12]}): bring those back, or register these "
                     f"with `d2midi models add {found.path} --name {found.name} --replace`"
                 )
-        self._known = _Known(checkpoint.digest, checkpoint.preset, checkpoint.dimensions.num_heads)
+        known = _Known(checkpoint.digest, checkpoint.preset, checkpoint.dimensions.num_heads)
+        if self._known not in (None, known):
+            raise UsageError(
+                f"the weights {self._weights} were exchanged while they were in use: start again"
+            )
+        self._known = known
         return checkpoint
 
     def _place(self) -> torch.device:
