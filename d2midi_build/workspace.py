@@ -2,6 +2,7 @@
 
     WORKSPACE/
       recipe.toml, sources.json      what the last build was asked for
+      models.json                    digests of the weights that the user brought
       ledger/                        what is done: ledger.jsonl, the lock, worker logs
       overlays/                      what people decided: screening.jsonl, corrections.jsonl, removed.jsonl, ...
       annotation/                    what people are asked: served/media/ that tasks show, sent/ to read answers with
