@@ -339,6 +339,15 @@ def test_a_workspace_knows_the_weights_it_was_built_with(
     music_box.register(others.parent, monkeypatch, "mt3")
     music_box.write(others.parent / "mt3.safetensors", [("velocity", 1), ("drum", 41)])
     assert looks_as_built()
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    forget()
+    with pytest.raises(UsageError, match="not those registered as mt3"):
+        build(sources, copy, chosen)
+    registry.remove("mt3")
+    music_box.register(others.parent, monkeypatch, "mt3", [("velocity", 1), ("drum", 41)])
+    assert build(sources, copy, chosen).ran["transcribe"] == {"done": 2}  # a build asks the machine
+    assert {note["pitch"] for note in rows(copy, "notes")} == {41}
     monkeypatch.setenv("D2MIDI_MODELS", str(tmp_path / "elsewhere.json"))
     assert looks_as_built()
     collect(Workspace.open(root), unlisted=True)

@@ -108,10 +108,12 @@ def write(path: Path, tune: Sequence[tuple[str, int]] = TUNE) -> Checkpoint:
     return checkpoint
 
 
-def register(folder: Path, patch: pytest.MonkeyPatch, name: str = "mt3") -> Checkpoint:
+def register(
+    folder: Path, patch: pytest.MonkeyPatch, name: str = "mt3", tune: Sequence[tuple[str, int]] = TUNE
+) -> Checkpoint:
     """Make a music box in a folder, and a list of models of which it is the only one."""
     path = folder / f"{name}.safetensors"
-    made = write(path)
+    made = write(path, tune)
     patch.setenv("D2MIDI_MODELS", str(folder / "models.json"))
     n_parameters = sum(each.size for each in made.weights.values())
     registry.add(Weights(name, made.preset.name, path, made.digest, DIMENSIONS.num_heads, n_parameters))

@@ -173,6 +173,22 @@ def test_an_eos_in_second_place_wins_if_what_follows_is_unlikely_enough() -> Non
     assert plain.p.tolist() == pytest.approx([0.6, 0.5, 0.5, 0.5], abs=1e-5)
 
 
+def test_a_later_eos_can_win_over_one_that_was_the_likeliest() -> None:
+    # Step 1: id 2 with p = .26; step 2: EOS .5, id 2 .49; step 3: EOS. Ended at 2 it scores ln(.26 * .5) / (7/6)^.6 =
+    # -1.86, at 3 ln(.26 * .49) / (8/6)^.6 = -1.73.
+    script = np.log(np.full((1, 3, 4, 4), 1e-6, np.float32))
+    script[:, 0, :, 2], script[:, 0, :, 3], script[:, 0, :, [0, EOS]] = (
+        np.log(0.26),
+        np.log(0.25),
+        np.log(0.245),
+    )
+    script[:, 1, :, EOS], script[:, 1, :, 2], script[:, 1, :, 3] = np.log(0.5), np.log(0.49), np.log(0.01)
+    script[:, 2, :, EOS] = 0
+    (found,) = decoded(Scripted(script), torch.zeros(1, 1, 1), "reference", 3)
+    assert found.ids.tolist() == [2, 2, EOS]
+    assert found.p.tolist() == pytest.approx([0.26, 0.49, 1.0], abs=1e-4)
+
+
 def test_rows_that_are_finished_leave_the_batch() -> None:
     ends = [4, 1, 6, 2, 4]
     script = np.zeros((5, 6, 3, 3), np.float32)

@@ -238,6 +238,16 @@ def test_other_weights_where_the_registered_ones_were(registered: Checkpoint, tm
         transcriber("mt3").model_digests()
 
 
+def test_weights_exchanged_after_their_digest_was_told(registered: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    music_box.write(path)
+    made = Mt3(str(path))
+    made.model_digests()
+    music_box.write(path, [("velocity", 1), ("drum", 40)])
+    with pytest.raises(UsageError, match="exchanged while they were in use"):
+        made.load()
+
+
 def test_a_module_of_the_extra_is_missing(registered: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
