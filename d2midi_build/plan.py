@@ -227,7 +227,7 @@ def _rates(ledger: Ledger, recipe: Recipe) -> dict[str, float]:
     What other transcribers took says nothing of the recipe's.
     """
     rates = {name: stage(name).cpu_s(recipe) for name in _CPU_STAGES}
-    listening = [recipe.transcribe.transcriber, *sorted(recipe.transcribe.others)]
+    listening = [recipe.transcribe.transcriber, *recipe.transcribe.others]
     spent: defaultdict[str, float] = defaultdict(float)
     media: defaultdict[str, float] = defaultdict(float)
     for record in ledger:

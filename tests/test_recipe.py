@@ -46,3 +46,13 @@ def test_a_wrong_recipe_is_told_by_field_and_value(text: str, says: str) -> None
 def test_an_unknown_field_cannot_be_set() -> None:
     with pytest.raises(RecipeError, match=r"window\.length"):
         Recipe().with_field("window.length", 3)
+
+
+def test_the_order_of_other_transcribers_means_nothing() -> None:
+    given = (["mt3", "embedded"], ("embedded", "mt3"))
+    assert {Recipe().with_field("transcribe.others", each).transcribe.others for each in given} == {
+        ("embedded", "mt3")
+    }
+    assert Recipe.parse('[transcribe]\nothers = "mt3"').transcribe.others == ("mt3",)
+    with pytest.raises(RecipeError, match=r"transcribe\.others"):
+        Recipe.parse("[transcribe]\nothers = [3]")

@@ -57,14 +57,14 @@ def decide(facts: Mapping[str, Any], recipe: Recipe) -> Decision:
 
 
 def _listeners(params: Mapping[str, Any]) -> list[Transcriber]:
-    """The transcribers with their options: first the one whose notes are the dataset's, then the others by name.
+    """The transcribers with their options: first the one whose notes are the dataset's, then the others.
 
     Raises
     ------
     UsageError
         If one is named twice, or there is none of a name.
     """
-    primary, others = params["transcribe.transcriber"], sorted(params["transcribe.others"])
+    primary, others = params["transcribe.transcriber"], params["transcribe.others"]
     if twice := [name for name, n in Counter([primary, *others]).items() if n > 1]:
         raise UsageError(
             f"the transcriber {twice[0]} is named twice: transcribe.transcriber is {primary}, transcribe.others "

@@ -22,7 +22,7 @@ from d2midi_build.transcribers.mt3.vocabulary import EOS, PAD
 
 Rule = Literal["reference", "argmax"]
 
-ALPHA: Final = 0.6
+_ALPHA: Final = 0.6
 """Power of the length penalty, as in T5X."""
 
 
@@ -51,7 +51,6 @@ def decode(
     encoded: torch.Tensor,
     rule: Rule = "reference",
     max_tokens: int = 1_024,
-    alpha: float = ALPHA,
 ) -> list[DecodedSegment]:
     """Ids of a batch of segments; a segment that has come to its end costs nothing more.
 
@@ -64,8 +63,6 @@ def decode(
         As T5X's beam search with one beam, or the likeliest id until it is ``EOS``.
     max_tokens : int
         Steps at most, 2,048 or fewer.
-    alpha : float
-        Power of the reference's length penalty.
 
     Returns
     -------
@@ -102,12 +99,12 @@ def decode(
         log_p[rows] = two.log_p[on]
 
         end = is_end.argmax(axis=0), at
-        end_score = two.log_p[end] / _penalty(step + 1, alpha)
+        end_score = two.log_p[end] / _penalty(step + 1)
         better = is_end.any(axis=0) & (end_score > score[rows])
         found = rows[better]
         score[found], p_end[found], length[found] = end_score[better], two.p[end][better], step + 1
 
-        bound = log_p[rows] / _penalty(max_tokens + 1, alpha)
+        bound = log_p[rows] / _penalty(max_tokens + 1)
         goes_on = score[rows] <= bound if rule == "reference" else ~is_end[0]
         places = _closed_up(goes_on)
         steps.keep(places)
@@ -154,9 +151,9 @@ def _check(two: _Two, network: Network, step: int) -> None:
         )
 
 
-def _penalty(length: int, alpha: float) -> np.float32:
+def _penalty(length: int) -> np.float32:
     """T5X's brevity penalty."""
-    return np.float32((5 + length) / 6) ** np.float32(alpha)
+    return np.float32((5 + length) / 6) ** np.float32(_ALPHA)
 
 
 def _closed_up(goes_on: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:

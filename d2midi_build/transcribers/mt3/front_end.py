@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from d2midi_build.transcribers.mt3.vocabulary import whole_steps
+
 SAMPLE_RATE_HZ: Final = 16_000
 HOP: Final = 128
 """Samples of a frame (8 ms), from one spectrum to the next."""
@@ -24,9 +26,6 @@ _LOWEST_HZ: Final = 20.0
 _HIGHEST_HZ: Final = 7_600.0
 _NOTHING: Final = 1e-5
 """Stands for a magnitude of exactly 0, and for nothing else: many real ones are smaller."""
-
-_STEP_S: Final = 1 / 100
-"""Events are written in steps of so many seconds, counted from a segment's start."""
 
 _BLOCK: Final = 1 << 18
 
@@ -43,8 +42,7 @@ class Segment(NamedTuple):
     input_s : float
         Time of its first frame in seconds.
     start_s : float
-        The same rounded down to 0.01 s: times of events count from here. MT3 rounds in binary, where 30.72 becomes
-        30.71 and 20.48 stays.
+        The same in `whole_steps`: times of events count from here.
     """
 
     samples: npt.NDArray[np.float32]
@@ -131,7 +129,7 @@ def segments(blocks: Iterable[npt.NDArray[np.float32]], segment_frames: int) -> 
 
 def _segment(samples: npt.NDArray[np.float32], frame: int) -> Segment:
     input_s = frame / (SAMPLE_RATE_HZ / HOP)
-    return Segment(samples, len(samples) // HOP, input_s, input_s - input_s % _STEP_S)
+    return Segment(samples, len(samples) // HOP, input_s, whole_steps(input_s))
 
 
 class LogMel:

@@ -13,7 +13,7 @@ import numpy as np
 
 from d2midi_build.errors import UsageError
 from d2midi_build.transcribers.mt3.codec import CodedNote, Tokens
-from d2midi_build.transcribers.mt3.vocabulary import MAX_SHIFT, STEPS_PER_S, Vocabulary
+from d2midi_build.transcribers.mt3.vocabulary import MAX_SHIFT, STEPS_PER_S, Vocabulary, whole_steps
 
 _FRAMES_PER_S: Final = 125
 
@@ -82,9 +82,7 @@ def encode(
         said += _events(changes[first:end], start)
         first = end
         indices = [vocabulary.encode(*event) for event in _without_repeats(_as_coarse(said, granularity))]
-        time_s = frame / _FRAMES_PER_S
-        start_s = time_s - time_s % (1 / STEPS_PER_S)
-        segments.append(Tokens(start_s, np.array(indices, dtype=np.int32)))
+        segments.append(Tokens(whole_steps(frame / _FRAMES_PER_S), np.array(indices, dtype=np.int32)))
     return segments
 
 

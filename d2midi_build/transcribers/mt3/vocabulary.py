@@ -34,6 +34,14 @@ MAX_SHIFT: Final = 1_000
 _MAX_MIDI: Final = 127
 
 
+def whole_steps(time_s: float) -> float:
+    """The time from which a segment's events count: that of its first frame, rounded down to 10 ms.
+
+    MT3 rounds in binary, which takes off a whole step too much at times: 30.72 s becomes 30.71, 20.48 stays.
+    """
+    return time_s - time_s % (1 / STEPS_PER_S)
+
+
 class EventRange(NamedTuple):
     """One kind of event: its values ``0 ... max_value`` are the indices from ``first`` on."""
 
