@@ -6,6 +6,7 @@ parts of it, and the wrapper has to be called instead of the model.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -99,6 +100,9 @@ def process(settings: Settings) -> Iterator[Process]:
     launched = os.environ.keys() >= {"RANK", "WORLD_SIZE", "MASTER_ADDR"}
     joins = launched and dist.is_available() and not dist.is_initialized()
     if joins:
+        # Its functions take the group there is when it is imported as their default and never let go of it. Adam
+        # imports it at its first step: the group's threads would then outlive the group, and abort a process that ends.
+        importlib.import_module("torch.distributed.nn.functional")
         dist.init_process_group("nccl" if gpu else "gloo")
     try:
         together = dist.is_available() and dist.is_initialized()

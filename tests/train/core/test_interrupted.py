@@ -111,6 +111,8 @@ def test_torchrun_starts_it(tmp_path: Path) -> None:
         "from pathlib import Path\nfrom d2midi_build.train.core import train\n"
         "from tests.train.core import small\n"
         f"train(small.Line(), small.settings(), Path({str(tmp_path / 'run')!r}))\n"
+        "names = [each.read_text() for each in Path('/proc/self/task').glob('*/comm')]\n"
+        "assert not any('gloo' in name for name in names), names\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
