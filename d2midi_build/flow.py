@@ -1,7 +1,7 @@
 """The data flow: which job follows from which record.
 
     source -> resolve -> entries -> crawl -> video -> filter -> takes -> resample -> clip
-    clip -> separate -> transcribe -> notes;  clip -> keypoints -> frames
+    clip -> separate -> transcribe -> notes -> opinions;  clip -> keypoints -> frames
     clip + notes + frames -> beats;  clip + notes + frames -> window
 
 One walk over this graph serves everything: a build asks for each job's record and runs what has none,
@@ -210,13 +210,15 @@ class Flow:
             heard |= stems.files
             sound["stems"] = {name: self._path(stems, f"{name}.flac") for name in stems.facts["stems"]}
         notes = step("transcribe", heard, sound)
-        if keypoints is None or notes is None:
+        if notes is None:
             return
-        seen = {"frames": keypoints.files["frames.parquet"], "notes": notes.files["notes.parquet"]}
-        tables = {
-            "frames": self._path(keypoints, "frames.parquet"),
-            "notes": self._path(notes, "notes.parquet"),
-        }
+        seen, tables = {"notes": notes.files["notes.parquet"]}, {"notes": self._path(notes, "notes.parquet")}
+        if self._recipe.transcribe.others:
+            step("opinions", heard | seen, sound | tables)
+        if keypoints is None:
+            return
+        seen |= {"frames": keypoints.files["frames.parquet"]}
+        tables |= {"frames": self._path(keypoints, "frames.parquet")}
         step(
             "beats",
             length | {"audio": clip.files[audio]} | seen,
@@ -250,11 +252,12 @@ class Flow:
 
 
 _AFTER = {
-    "filter": ("filter", "resample", "separate", "transcribe", "keypoints"),
-    "resample": ("resample", "separate", "transcribe", "keypoints"),
+    "filter": ("filter", "resample", "separate", "transcribe", "opinions", "keypoints"),
+    "resample": ("resample", "separate", "transcribe", "opinions", "keypoints"),
     "keypoints": ("keypoints", "beats"),
-    "separate": ("separate", "transcribe"),
-    "transcribe": ("transcribe", "beats"),
+    "separate": ("separate", "transcribe", "opinions"),
+    "transcribe": ("transcribe", "opinions", "beats"),
+    "opinions": ("opinions",),
 }
 """A stage and those that wait for it: items with much work ahead of them start first."""
 

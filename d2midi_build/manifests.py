@@ -26,6 +26,7 @@ from d2midi_build.ledger import Record
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source
 from d2midi_build.stages import beats as beats_stage
+from d2midi_build.stages import opinions as opinions_stage
 from d2midi_build.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ def _tables(
         "offsets": offset_rows,
         "stems": lambda: (row for entry in entries for take in entry.takes for row in rows.stem_rows(take)),
     }
-    from_artefacts = {"notes": "transcribe", "opinions": "transcribe", "beats": "beats", "windows": "window"}
+    from_artefacts = {"notes": "transcribe", "opinions": "opinions", "beats": "beats", "windows": "window"}
     return {name: partial(_from_rows, name, made) for name, made in from_rows.items()} | {
         name: partial(_from_artefacts, name, stage, workspace, sources)
         for name, stage in from_artefacts.items()
@@ -307,6 +308,8 @@ def _from_artefacts(name: str, stage: str, workspace: Workspace, sources: Sequen
         if record is None or record.status != "done":
             continue
         part = tables.read(_artefact(workspace, record) / f"{name}.parquet")
+        if name == "notes":
+            part = part.append_column("agreement", _agreement(workspace, take, len(part)))
         constant = {"clip_id": take.take_id, **rows.provenance(record), "time_base": rows.CLIP_TIME}
         columns = [
             pa.repeat(pa.scalar(constant[field.name], field.type), len(part)) if field.name in constant
@@ -317,6 +320,14 @@ def _from_artefacts(name: str, stage: str, workspace: Workspace, sources: Sequen
     table = pa.concat_tables(parts) if parts else described.empty_table()
     tables.check(name, table)
     return table.combine_chunks()
+
+
+def _agreement(workspace: Workspace, take: TakeNode, n_notes: int) -> pa.ChunkedArray | pa.Array:
+    """What other transcribers say of each note of a take; null where none was asked."""
+    record = take.records.get("opinions")
+    if record is None or record.status != "done":
+        return pa.nulls(n_notes, pa.float32())
+    return tables.read(_artefact(workspace, record) / opinions_stage.AGREEMENT_FILE).column("agreement")
 
 
 def _path(workspace: Workspace, name: str) -> Path:

@@ -25,6 +25,7 @@ _BYTES_PER_S = {
     "resample": 450_000,
     "separate": 120_000,
     "transcribe": 500,
+    "opinions": 500,
     "keypoints": 60_000,
     "beats": 100,
 }
@@ -36,12 +37,12 @@ _NEXT = {
     "filter": ("resample",),
     "resample": ("separate", "keypoints"),
     "separate": ("transcribe",),
-    "transcribe": ("beats", "window"),
+    "transcribe": ("opinions", "beats", "window"),
     "keypoints": ("beats", "window"),
 }
 """What waits for a stage's result."""
 
-_CPU_STAGES = ("filter", "resample", "separate", "transcribe", "keypoints", "beats")
+_CPU_STAGES = ("filter", "resample", "separate", "transcribe", "opinions", "keypoints", "beats")
 
 
 @dataclass
@@ -184,6 +185,8 @@ def _following(name: str, recipe: Recipe, selection: Selection) -> list[str]:
         for after in _NEXT.get(each, ()):
             if after == "separate" and recipe.separate.method == "none":
                 after = "transcribe"
+            if after == "opinions" and not recipe.transcribe.others:
+                continue
             if after in selection.stages and after not in found:
                 found.append(after)
     return found
@@ -227,12 +230,15 @@ def _rates(ledger: Ledger, recipe: Recipe) -> dict[str, float]:
     What other transcribers took says nothing of the recipe's.
     """
     rates = {name: stage(name).cpu_s(recipe) for name in _CPU_STAGES}
-    listening = [recipe.transcribe.transcriber, *recipe.transcribe.others]
+    listening = {
+        "transcribe": [recipe.transcribe.transcriber],
+        "opinions": list(recipe.transcribe.others),
+    }
     spent: defaultdict[str, float] = defaultdict(float)
     media: defaultdict[str, float] = defaultdict(float)
     for record in ledger:
         seconds = record.facts.get("media_s")
-        alike = record.stage != "transcribe" or record.facts.get("transcribers") == listening
+        alike = record.facts.get("transcribers") == listening.get(record.stage)
         if record.status == "done" and seconds and record.stage in rates and alike:
             spent[record.stage] += record.cpu_s
             media[record.stage] += seconds

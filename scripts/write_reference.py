@@ -95,13 +95,13 @@ def recipe_page() -> str:
 
 def runs_again(field: str) -> str:
     """What a changed recipe field runs again, in words: names of stages, or why none."""
-    readers = [name for name in NAMES if field in stage(name).reads]
+    readers = [name for name in NAMES if field in stage(name).reads][:1]
     if field == "transcribe.audio":  # the flow reads it: it decides which file the stage is given
         readers = ["transcribe"]
     section, _, option = field.partition(".")
     name = section.replace("_", "-")
-    if name in transcriber_names() and option not in transcriber(name).how:  # if that transcriber listens
-        readers = ["transcribe"]
+    if name in transcriber_names() and option not in transcriber(name).how:
+        readers = ["transcribe", "opinions"]  # whichever it listens in
     if field == "window.frames":
         readers.append("verdicts")
     if readers:

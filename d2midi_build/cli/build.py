@@ -42,7 +42,8 @@ def build(
         list[str] | None,
         typer.Option(
             "--other",
-            help="A further transcriber, whose agreement is told; may be given again. Overrides `transcribe.others`.",
+            help="A further transcriber, whose agreement is told; may be given again. Overrides `transcribe.others`; "
+            "`none` asks nobody.",
         ),
     ] = None,
     workers: WorkersOption = None,
@@ -76,7 +77,7 @@ def build(
     if transcriber is not None:
         chosen = chosen.with_field("transcribe.transcriber", transcriber)
     if other:
-        chosen = chosen.with_field("transcribe.others", tuple(other))
+        chosen = chosen.with_field("transcribe.others", () if other == ["none"] else tuple(other))
     names: tuple[str, ...] = NAMES
     if until is not None:
         if only:

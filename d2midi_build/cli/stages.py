@@ -20,6 +20,7 @@ _HELP = {
     "resample": "Cut accepted takes into clips: 20 frames/s, 10,240 samples/s, exactly 512 samples per frame.",
     "separate": "Part the sound into stems (`separate.method` in the recipe; none by default).",
     "transcribe": "Turn sound into notes and MIDI.",
+    "opinions": "Let other transcribers listen, and tell how far they agree (`transcribe.others`; none by default).",
     "keypoints": "Track 3D keypoints of body, hands and face.",
     "beats": "Find musical beats in sound and notes, and kinematic beats in the movement.",
     "window": "Lay windows over clips (30 s every 2 s by default).",

@@ -25,7 +25,9 @@ from d2midi_build.errors import ItemError, UsageError
 from d2midi_build.recipe import Recipe
 from d2midi_build.workspace import disk_is_full
 
-NAMES = ("resolve", "crawl", "filter", "resample", "separate", "transcribe", "keypoints", "beats", "window")
+NAMES = (
+    "resolve", "crawl", "filter", "resample", "separate", "transcribe", "opinions", "keypoints", "beats", "window",
+)  # fmt: skip
 """All stages in the order data flows; each is the module of that name with a ``STAGE``."""
 
 MODELS = "models"

@@ -74,7 +74,7 @@ def test_the_commands() -> None:
     assert {" ".join(name) for name in COMMANDS} == {
         "", "build", "demo", "status", "preview", "export",
         "recipe", "recipe show", "recipe init", "sources", "sources aist",
-        "crawl", "filter", "resample", "separate", "transcribe", "keypoints", "beats", "window",
+        "crawl", "filter", "resample", "separate", "transcribe", "opinions", "keypoints", "beats", "window",
         "retry", "validate", "gc", "doctor", "models", "models train-embedded",
         "models list", "models add", "models convert", "models verify", "models remove",
         "screen", "screen list", "screen decide", "screen calibrate",

@@ -67,9 +67,8 @@ def test_every_recipe_field_is_there_with_what_it_runs_again() -> None:
         if field.startswith("separate.demucs") or field == "transcribe.transcriber":
             continue  # run a stage again only with demucs, or with another transcriber installed
         if section in ("basic_pitch", "mt3"):  # if that transcriber listens
-            assert again == (
-                set() if field in ("mt3.model", "mt3.batch", "mt3.device") else {"transcribe"}
-            ), field
+            how = field in ("mt3.model", "mt3.batch", "mt3.device")
+            assert again == (set() if how else {"transcribe", "opinions"}), field
             continue
         assert again == FIRST_TO_RUN.get(field, set()), field
 

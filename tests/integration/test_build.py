@@ -152,7 +152,7 @@ FIRST_TO_RUN = {
     "separate.method": {"separate"},
     "transcribe.audio": {"transcribe"},
     "transcribe.transcriber": {"transcribe"},
-    "transcribe.others": {"transcribe"},
+    "transcribe.others": {"opinions"},
     "transcribe.vocals": {"transcribe"},
     "beats.least_confidence": {"beats"},
     "beats.least_prominence": {"beats"},

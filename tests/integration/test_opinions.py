@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from d2midi_build import registry, stages, validation
+from d2midi_build import registry, validation
 from d2midi_build.annotate.studio import drawing
 from d2midi_build.annotate.studio.choosing import sheet_tasks
 from d2midi_build.annotate.studio.preparing import Prepared, Wishes
@@ -28,6 +28,7 @@ from d2midi_build.pipeline import Selection, Summary, _local, build
 from d2midi_build.plan import survey
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source, read_sources
+from d2midi_build.stages import listening
 from d2midi_build.standing import refresh
 from d2midi_build.synthetic.dancer import choreograph
 from d2midi_build.synthetic.slate import SLATE_S
@@ -52,9 +53,7 @@ def heard_twice(
     """The dances, heard by embedded and basic-pitch; no test changes it."""
     root = tmp_path_factory.mktemp("twice") / "workspace"
     shutil.copytree(built[0], root)
-    done = {"done": 2}
-    ran = build(list(read_sources(dances / "list.txt")), root, two).ran
-    assert ran == {"transcribe": done, "beats": done, "window": done}
+    assert build(list(read_sources(dances / "list.txt")), root, two).ran == {"opinions": {"done": 2}}
     return root
 
 
@@ -63,11 +62,7 @@ def test_the_notes_stay_the_primary_s_and_each_has_what_the_other_says(
 ) -> None:
     alone, notes = rows(built[0], "notes"), rows(heard_twice, "notes")
     assert all(note["agreement"] is None for note in alone) and rows(built[0], "opinions") == []
-    same = [
-        {name: note[name] for name in note if name not in ("agreement", "stage_key", "made_by")}
-        for note in notes
-    ]
-    assert same == [{name: note[name] for name in same[0]} for note in alone]
+    assert [note | {"agreement": None} for note in notes] == alone
     # basic-pitch hears no drums, and of pitched notes it heard some and some not.
     assert {note["agreement"] for note in notes if note["is_drum"]} == {None}
     assert {note["agreement"] for note in notes if not note["is_drum"]} == {0.0, 1.0}
@@ -75,8 +70,7 @@ def test_the_notes_stay_the_primary_s_and_each_has_what_the_other_says(
     assert {opinion["transcriber"] for opinion in opinions} == {"basic-pitch"}
     assert {opinion["in_primary"] for opinion in opinions} == {True, False}
     assert all(
-        "basic-pitch/nmp.onnx" in note["made_by"] and "embedded/notes.onnx" in note["made_by"]
-        for note in notes
+        '"basic-pitch 2"' in each["made_by"] and "embedded" not in each["made_by"] for each in opinions
     )
     assert validation.validate(Workspace.open(heard_twice), deep=True) == []
 
@@ -85,8 +79,8 @@ def test_the_ledger_and_status_count_what_they_share(heard_twice: Path) -> None:
     notes, opinions = rows(heard_twice, "notes"), rows(heard_twice, "opinions")
     counted: Counter[str] = Counter()
     for record in Ledger(Workspace.open(heard_twice).ledger_path):
-        if record.stage == "transcribe" and record.facts["others"]:
-            assert record.facts["transcribers"] == ["embedded", "basic-pitch"]
+        if record.stage == "opinions":
+            assert record.facts["transcribers"] == ["basic-pitch"]
             counted.update(record.facts["others"]["basic-pitch"])
     assert counted == {
         "n_asked": sum(note["agreement"] is not None for note in notes),
@@ -106,10 +100,9 @@ def test_a_second_build_does_nothing_and_a_killed_one_ends_with_the_same_bytes(
     root, recipe = tmp_path / "workspace", tmp_path / "recipe.toml"
     shutil.copytree(built[0], root)
     recipe.write_text(two.to_toml())
-    there = len([*(root / "store" / "transcribe").glob("*/*")])
     run = start(root, dances, recipe)
     deadline = time.monotonic() + 60
-    while len([*(root / "store" / "transcribe").glob("*/*")]) == there:  # until one of the two is done
+    while not [*(root / "store" / "opinions").glob("*/*")]:  # until one of the two is done
         assert time.monotonic() < deadline and run.poll() is None
         time.sleep(0.005)
     os.killpg(run.pid, signal.SIGKILL)
@@ -291,6 +284,40 @@ def test_weights_exchanged_during_a_build_are_not_taken_for_the_old_ones(
     assert {note["pitch"] for note in rows(root, "notes")} == {36, 38, 40, 60}
 
 
+def test_a_clip_without_opinions_is_as_good_as_others(
+    built: tuple[Path, Summary], dances: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    from tests.transcribers.mt3 import music_box
+
+    music_box.register(tmp_path, monkeypatch)
+    root, weights = tmp_path / "workspace", tmp_path / "mine.safetensors"
+    shutil.copytree(built[0], root)
+    music_box.write(weights)
+    first = weights.read_bytes()
+    sources = list(read_sources(dances / "list.txt"))
+    chosen = recipe.with_field("transcribe.others", ("mt3",)).with_field("mt3.model", str(weights))
+
+    def exchanging(*given: object) -> object:
+        music_box.write(weights, [("velocity", 1), ("drum", 40)])
+        return _local(*given)  # type: ignore[arg-type]
+
+    failed = build(sources, root, chosen, make_engine=exchanging)  # type: ignore[arg-type]
+    assert failed.ran == {"opinions": {"failed": 2}}
+    assert rows(root, "notes") == rows(built[0], "notes") and rows(root, "opinions") == []
+    assert rows(root, "windows") == rows(built[0], "windows")
+    clips = rows(root, "clips")
+    assert {(clip["status"], clip["failed_stage"]) for clip in clips} == {("done", "opinions")}
+    assert all("exchanged while a build ran" in clip["message"] for clip in clips)
+    weights.write_bytes(first)
+    again = build(sources, root, chosen, selection=Selection(retry=("transient",))).ran
+    assert again["opinions"] == {"done": 2}
+    assert {note["pitch"] for note in rows(root, "opinions") if note["is_drum"]} == {36, 38}
+    assert {note["agreement"] for note in rows(root, "notes")} <= {0.0, 1.0}
+    assert {clip["failed_stage"] for clip in rows(root, "clips")} == {""}
+
+
 def test_an_update_of_what_comes_with_d2midi_is_told(
     heard_twice: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,8 +352,8 @@ def test_a_workspace_knows_the_weights_it_was_built_with(
     assert rows(root, "notes") == first
 
     def forget() -> None:
-        stages.transcribe._digests.cache_clear()
-        stages.transcribe._transcriber.cache_clear()
+        listening._digests.cache_clear()
+        listening._transcriber.cache_clear()
 
     def looks_as_built() -> bool:
         forget()

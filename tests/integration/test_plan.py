@@ -77,21 +77,25 @@ def test_a_changed_field(
     assert counts(build(good, workspace, changed).ran) == expected
 
 
-def test_what_one_transcriber_took_is_no_estimate_of_two(
+def test_others_listen_after_the_notes_and_are_planned_by_themselves(
     workspace: Path, good: list[Source], recipe: Recipe
 ) -> None:
-    again = Selection(refresh=("transcribe",))
-    once = plan(Workspace(workspace), good, recipe, again, 1)
-    two = recipe.with_field("transcribe.others", ("basic-pitch",))
-    seconds = once.media_s["transcribe"]
-    rate = stage("transcribe").cpu_s(two)
-    assert rate == pytest.approx(stage("transcribe").cpu_s(recipe) + 0.04)
-    only = Selection(("transcribe",))
-    assert plan(Workspace(workspace), good, two, only, 1).cpu_s == pytest.approx(seconds * rate)
-    build(good, workspace, two, only)
-    seen = plan(Workspace(workspace), good, two, replace(only, refresh=("transcribe",)), 1)
-    assert seen.cpu_s != pytest.approx(seconds * rate)
-    assert plan(Workspace(workspace), good, recipe, again, 1).cpu_s == once.cpu_s
+    transcribe, opinions = Selection(("transcribe",)), Selection(("opinions",))
+    once = plan(Workspace(workspace), good, recipe, replace(transcribe, refresh=("transcribe",)), 1)
+    assert plan(Workspace(workspace), good, recipe, opinions, 1).jobs == {}
+    other = recipe.with_field("transcribe.others", ("basic-pitch",))
+    assert plan(Workspace(workspace), good, other, transcribe, 1).jobs == {}
+    planned = plan(Workspace(workspace), good, other, Selection(), 1)
+    assert planned.jobs == {"opinions": 2} and planned.media_s == {"opinions": once.media_s["transcribe"]}
+    rate = stage("opinions").cpu_s(other)
+    assert planned.cpu_s == pytest.approx(planned.media_s["opinions"] * rate)
+    assert counts(build(good, workspace, other, opinions).ran) == planned.jobs
+    again = replace(opinions, refresh=("opinions",))
+    assert plan(Workspace(workspace), good, other, again, 1).cpu_s != pytest.approx(planned.cpu_s)
+    both = plan(Workspace(workspace), good, other.with_field("transcribe.vocals", "drop"), Selection(), 1)
+    assert both.jobs == {"transcribe": 2, "opinions": 2, "beats": 2, "window": 2}
+    none = plan(Workspace(workspace), good, recipe, replace(transcribe, refresh=("transcribe",)), 1)
+    assert none.cpu_s == once.cpu_s
 
 
 @pytest.mark.parametrize(
@@ -124,8 +128,8 @@ def test_status_counts_what_is_there(built: tuple[Path, Summary]) -> None:
     states = {state.name: (state.done, state.failed, state.to_do) for state in found.stages}
     assert states == {
         "resolve": (0, 0, 0), "crawl": (2, 2, 0), "filter": (2, 0, 0), "resample": (2, 0, 0),
-        "separate": (0, 0, 0), "transcribe": (2, 0, 0), "keypoints": (2, 0, 0), "beats": (2, 0, 0),
-        "window": (2, 0, 0),
+        "separate": (0, 0, 0), "transcribe": (2, 0, 0), "opinions": (0, 0, 0),
+        "keypoints": (2, 0, 0), "beats": (2, 0, 0), "window": (2, 0, 0),
     }  # fmt: skip
     assert found.n_sources == 4
     assert {record.reason for record in found.failures} == {"permanent"}

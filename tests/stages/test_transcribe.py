@@ -39,44 +39,50 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("d2midi_build.transcribers.made_up", None)
 
 
-def key(recipe: Recipe) -> str:
-    return stage("transcribe").key(recipe, {"audio": "x"})
+def key(name: str, recipe: Recipe) -> str:
+    return stage(name).key(recipe, {"audio": "x"})
 
 
-def models(**params: object) -> dict[str, str]:
-    """What the key holds of transcribers; recipe fields with a dot for each ``__``."""
+def models(name: str, **params: object) -> dict[str, str]:
+    """What the key of a stage holds of transcribers; recipe fields with a dot for each ``__``."""
     given = {"transcribe.transcriber": "embedded", "transcribe.others": (), "transcribe.vocals": "review"}
-    return stage("transcribe").digests(
-        given | {name.replace("__", "."): value for name, value in params.items()}
-    )
+    return stage(name).digests(given | {name.replace("__", "."): value for name, value in params.items()})
 
 
-def test_without_others_what_they_would_be_like_is_no_part_of_the_key() -> None:
-    plain = Recipe()
-    assert key(plain.with_field("basic_pitch.melodia", False)) == key(plain)
+def test_each_stage_depends_on_those_who_listen_in_it() -> None:
+    plain, options = Recipe(), ("basic_pitch.melodia", False)
     two = plain.with_field("transcribe.others", ("basic-pitch",))
-    assert key(two) != key(plain)
-    assert key(two.with_field("basic_pitch.melodia", False)) != key(two)
-    assert not any("basic" in name for name in models() if name != "embedded/nmp.onnx")
+    notes, opinions = key("transcribe", plain), key("opinions", two)
+    assert notes == key("transcribe", two) == key("transcribe", two.with_field(*options))
+    assert len({opinions, key("opinions", plain), key("opinions", two.with_field(*options))}) == 3
+    assert not any("basic" in name for name in models("transcribe"))
+    assert models("opinions") == {}
+    assert not any("embedded" in name for name in models("opinions", transcribe__others=("basic-pitch",)))
 
 
 @pytest.mark.usefixtures("made_up")
 def test_options_that_say_how_are_no_part_of_the_key() -> None:
-    found = models(transcribe__others=("made-up",), made_up__batch=4, made_up__threshold=5)
-    assert found == models(transcribe__others=("made-up",), made_up__batch=8, made_up__threshold=5)
-    assert found != models(transcribe__others=("made-up",), made_up__batch=4, made_up__threshold=6)
+    others = {"transcribe__others": ("made-up",)}
+    found = models("opinions", **others, made_up__batch=4, made_up__threshold=5)
+    assert found == models("opinions", **others, made_up__batch=8, made_up__threshold=5)
+    assert found != models("opinions", **others, made_up__batch=4, made_up__threshold=6)
     told = {name: value for name, value in found.items() if "made" in name}
     assert told == {"made-up 1": "", "made-up/weights": "0" * 64, "made_up.threshold": "5"}
 
 
 @pytest.mark.usefixtures("made_up")
 def test_every_transcriber_costs_its_share() -> None:
-    one, two = (Recipe().with_field("transcribe.others", others) for others in ((), ("made-up",)))
-    assert stage("transcribe").cpu_s(two) - stage("transcribe").cpu_s(one) == pytest.approx(0.5)
+    none, one, two = (
+        Recipe().with_field("transcribe.others", others)
+        for others in ((), ("basic-pitch",), ("basic-pitch", "made-up"))
+    )
+    assert stage("opinions").cpu_s(none) == 0.0
+    assert stage("opinions").cpu_s(two) - stage("opinions").cpu_s(one) == pytest.approx(0.5)
+    assert stage("transcribe").cpu_s(two) == stage("transcribe").cpu_s(none)
 
 
 def test_one_that_is_named_twice_is_refused_with_both_fields() -> None:
     with pytest.raises(
         UsageError, match=r"embedded is named twice: transcribe\.transcriber is embedded, .*others"
     ):
-        models(transcribe__others=("embedded",))
+        models("opinions", transcribe__others=("embedded",))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from d2midi_build import tables
+from d2midi_build import manifests, tables
 from d2midi_build.annotate.clips import agreed_in
 from d2midi_build.annotate.corrections import Corrections, path_in
 from d2midi_build.annotate.sheets import Sheet, sheet_numbers
@@ -177,9 +177,11 @@ def _missing(workspace: Workspace, found: Sequence[Sheet]) -> npt.NDArray[np.flo
     path = workspace.manifests / "opinions.parquet"
     if not path.exists():  # as in old workspaces
         return np.zeros(len(found))
-    table = tables.read(path, ["clip_id", "transcriber", "onset_s", "p_note", "in_primary"])
-    n_others = max(1, pc.count_distinct(table.column("transcriber")).as_py())
+    table = tables.read(path, ["clip_id", "onset_s", "p_note", "in_primary"])
     alone = table.filter(pc.invert(table.column("in_primary")))  # not where the machine could not hear it
+    if not len(alone):
+        return np.zeros(len(found))
+    n_others = len(manifests.remembered(workspace)[1].transcribe.others)  # some may have heard nothing at all
     place, there = _places(alone, found)
     p_note = tables.to_numpy(alone.column("p_note"))[there]
     return np.asarray(np.bincount(place, weights=p_note, minlength=len(found)) / n_others)
