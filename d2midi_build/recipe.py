@@ -324,7 +324,11 @@ class RunRecipe(_Section):
     """How a build runs; nothing here changes a result."""
 
     workers: int = Field(0, ge=0, description="Worker processes; 0 is one per core.")
-    item_timeout_s: float = Field(14_400.0, gt=0, description="An item that runs longer counts as hung.")
+    item_timeout_s: float = Field(
+        14_400.0,
+        gt=0,
+        description="An item that neither ends nor gets on by a hundredth for so long counts as hung.",
+    )
     min_free_gb: float = Field(
         1.0, ge=0, description="A build stops before the disk has less room than this."
     )

@@ -8,7 +8,7 @@ Every engine keeps these promises, which ``tests/engine/conformance.py`` checks:
 
 - a job whose process dies is run again, and after its second death ends as ``failed``, reason ``crash``;
 - no other job is lost or run twice to an end because of it;
-- a job that outlives its time limit counts as dead;
+- a job that does not get on within its time limit counts as dead;
 - jobs with a higher priority start first; network jobs never take a processor's place.
 """
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from d2midi_build import clock
+from d2midi_build.engine.base import Report
 from d2midi_build.recipe import BasicPitchRecipe, Mt3Recipe
 from d2midi_build.stages.base import Read, Work
 
@@ -110,7 +111,7 @@ class Sound:
         end_s = clock.frame_time_s(work.inputs["n_frames"])
         return cls(rest, drums, rate_hz, end_s, vocals.find_voice(rest, rate_hz))
 
-    def heard_by(self, each: Transcriber, sung: Policy) -> tuple[Notes, int]:
+    def heard_by(self, each: Transcriber, sung: Policy, progress: Report) -> tuple[Notes, int]:
         """What a transcriber hears in the clip, and how many of the notes are sung.
 
         Of drums alone it hears only the drums, of the rest only the rest.
@@ -120,17 +121,27 @@ class Sound:
         each : Transcriber
         sung : {'drop', 'lead', 'review'}
             What becomes of sung notes: the recipe's ``transcribe.vocals``.
+        progress : callable
+            Is told the share done, 0-1.
         """
         from d2midi_build.music import vocals
         from d2midi_build.music.notes import Notes
 
-        notes = each.transcribe(self.rest, self.rate_hz)
-        if self.drums is not None:
-            hits = each.transcribe(self.drums, self.rate_hz).drums() if each.hears_drums else Notes.empty()
-            notes = Notes.concat([notes.pitched(), hits])
+        if self.drums is None:
+            notes = each.transcribe(self.rest, self.rate_hz, progress)
+        else:
+            notes = each.transcribe(self.rest, self.rate_hz, part(progress, 0, 2)).pitched()
+            if each.hears_drums:
+                hits = each.transcribe(self.drums, self.rate_hz, part(progress, 1, 2)).drums()
+                notes = Notes.concat([notes, hits])
         notes = _inside(notes, self.end_s)
         likely = vocals.sung(notes, self.voice)
         return vocals.apply(notes, likely, sung), vocals.count(likely)
+
+
+def part(progress: Report, number: int, count: int) -> Report:
+    """What a part's share done is told to, where there are so many parts in turn."""
+    return lambda share: progress((number + share) / count)
 
 
 def numbered(notes: Notes) -> pa.Table:

@@ -78,13 +78,13 @@ def _run(work: Work) -> Made:
         listening.listener(work.params["transcribe.transcriber"], work.params),
         Notes.from_table(tables.read(Path(work.inputs["notes"]))),
     )
-    theirs = {
-        each.name: _opinion(each, sound.heard_by(each, work.params["transcribe.vocals"])[0])
-        for each in others
-    }
-    agreed = pa.array(
-        agreement(primary, list(theirs.values())), from_pandas=True
-    )  # null where nobody was asked
+    theirs = {}
+    for number, each in enumerate(others):
+        progress = listening.part(work.report, number, len(others))
+        notes, _ = sound.heard_by(each, work.params["transcribe.vocals"], progress)
+        theirs[each.name] = _opinion(each, notes)
+    # null where nobody was asked
+    agreed = pa.array(agreement(primary, list(theirs.values())), from_pandas=True)
     tables.write(work.out / AGREEMENT_FILE, pa.table({"agreement": agreed}))
     told, compared = _compared(primary, theirs)
     tables.write(work.out / "opinions.parquet", told)

@@ -61,7 +61,7 @@ def _run(work: Work) -> Made:
     chosen = _chosen(work.params)
     chosen.load()
     sound = listening.Sound.of(work)
-    notes, n_sung = sound.heard_by(chosen, work.params["transcribe.vocals"])
+    notes, n_sung = sound.heard_by(chosen, work.params["transcribe.vocals"], work.report)
     tables.write(work.out / "notes.parquet", listening.numbered(notes))
     write_midi(notes, work.out / "notes.mid")
     share = sound.voice.share

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from d2midi_build.engine.base import Report
 from d2midi_build.errors import UsageError
 from d2midi_build.music.notes import Notes
 
@@ -67,7 +68,9 @@ class Transcriber(ABC):
         """Read the models; later calls do nothing."""
 
     @abstractmethod
-    def transcribe(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Notes:
+    def transcribe(
+        self, audio: npt.NDArray[np.float32], sample_rate_hz: int, progress: Report | None = None
+    ) -> Notes:
         """Notes of a recording, in seconds from its first sample.
 
         Parameters
@@ -75,6 +78,8 @@ class Transcriber(ABC):
         audio : np.ndarray, shape (n,) or (n, channels), float32
             Samples at any rate, any length, full scale 1.0.
         sample_rate_hz : int
+        progress : callable, optional
+            Is told the share done, 0-1, by those that may take hours.
 
         Raises
         ------

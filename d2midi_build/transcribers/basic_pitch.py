@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from d2midi_build.digests import sha256_file
+from d2midi_build.engine.base import Report
 from d2midi_build.errors import UsageError
 from d2midi_build.music.audio import checked, is_constant
 from d2midi_build.music.instruments import PIANO
@@ -91,7 +92,9 @@ class BasicPitch(Transcriber):
         if self._model is None:
             self._model = PitchModel()
 
-    def transcribe(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Notes:
+    def transcribe(
+        self, audio: npt.NDArray[np.float32], sample_rate_hz: int, progress: Report | None = None
+    ) -> Notes:
         """Pitched notes; see `Transcriber.transcribe`."""
         audio = checked(audio, sample_rate_hz)
         if is_constant(audio):

@@ -94,6 +94,14 @@ class EngineConformance:
         assert finished["0"].outcome.reason == "crash"
         assert "more than" in finished["0"].outcome.message
 
+    def test_a_job_that_gets_on_may_take_longer(self, make_engine: MakeEngine, tmp_path: Path) -> None:
+        with make_engine(workers=2, item_timeout_s=2.5) as engine:
+            engine.submit(job(tmp_path, 0, shares=[0.51 + 0.02 * number for number in range(8)]))
+            engine.submit(job(tmp_path, 1, shares=[0.5 + 1e-4 * number for number in range(100)]))
+            finished, _ = drain(engine)
+        assert finished["0"].outcome.status == "done"
+        assert finished["1"].outcome.reason == "crash"
+
     def test_higher_priority_starts_first(self, make_engine: MakeEngine, tmp_path: Path) -> None:
         with make_engine(workers=1) as engine:
             for number in range(5):

@@ -24,6 +24,9 @@ def square(job: Job, report: Report, state: dict[str, Any]) -> Outcome:
         os._exit(3)
     if job.params.get("hang"):
         time.sleep(600)
+    for share in job.params.get("shares", ()):
+        time.sleep(0.5)
+        report(share)
     if "sleep_s" in job.params:
         time.sleep(job.params["sleep_s"])
     number = job.inputs["number"]

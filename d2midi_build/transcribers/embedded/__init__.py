@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from d2midi_build.digests import sha256_file
+from d2midi_build.engine.base import Report
 from d2midi_build.music.audio import checked
 from d2midi_build.music.notes import Notes
 from d2midi_build.transcribers.base import Transcriber
@@ -70,7 +71,9 @@ class Embedded(Transcriber):
             weights, note_weights, rules = self._files
             self._loaded = Model(weights, note_weights), Calibration.load(rules)
 
-    def transcribe(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Notes:
+    def transcribe(
+        self, audio: npt.NDArray[np.float32], sample_rate_hz: int, progress: Report | None = None
+    ) -> Notes:
         """Notes and drums; see `Transcriber.transcribe`."""
         from d2midi_build.transcribers.embedded.decode import notes_of
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from d2midi_build import registry
+from d2midi_build.engine.base import Report
 from d2midi_build.errors import TransientError, UsageError
 from d2midi_build.music.audio import checked, is_constant
 from d2midi_build.music.instruments import PIANO
@@ -142,7 +143,9 @@ class Mt3(Transcriber):
         dtype = getattr(torch, self._precision)
         self._model = Mt3Model(checkpoint, self._decode, self._place(), dtype, self._batch)
 
-    def transcribe(self, audio: npt.NDArray[np.float32], sample_rate_hz: int) -> Notes:
+    def transcribe(
+        self, audio: npt.NDArray[np.float32], sample_rate_hz: int, progress: Report | None = None
+    ) -> Notes:
         """Notes that start within the recording; see `Transcriber.transcribe`."""
         audio = checked(audio, sample_rate_hz)
         if is_constant(audio):
@@ -150,7 +153,7 @@ class Mt3(Transcriber):
         self.load()
         assert self._model is not None
         try:
-            heard = self._model.hear(audio, sample_rate_hz).notes
+            heard = self._model.hear(audio, sample_rate_hz, progress).notes
         except RuntimeError as error:
             if not _out_of_memory(error):
                 raise

@@ -110,6 +110,12 @@ def test_batch_and_form_of_the_weights_do_not_matter(registered: Checkpoint, tmp
     assert by_path.model_digests() == transcriber("mt3").model_digests()
 
 
+def test_how_far_it_has_come_is_told_after_every_batch(registered: Checkpoint) -> None:
+    told: list[float] = []
+    transcriber("mt3", batch=2).transcribe(noise(10 * SEGMENT_S), RATE_HZ, told.append)
+    assert told == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9, 1.0], abs=1e-3)
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_halves_play_the_same_tune(registered: Checkpoint, precision: str) -> None:
     sound = noise(3.0)
@@ -186,8 +192,8 @@ def test_a_recording_that_is_mapped_is_never_in_memory_whole(
     made.load()
     monkeypatch.setattr(
         Mt3Model,
-        "_tokens",
-        lambda self, audio, rate_hz: (Tokens(0.0, np.zeros(0, int)) for _ in resampled(audio, rate_hz)),
+        "_batches",
+        lambda self, audio, rate_hz: ([Tokens(0.0, np.zeros(0, int))] for _ in resampled(audio, rate_hz)),
     )
     sound = np.memmap(tmp_path / "sound", np.float32, "w+", shape=(3_600 * 44_100, 2))
     sound[-1] = 0.5
