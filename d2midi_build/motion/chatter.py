@@ -11,12 +11,17 @@ from typing import Final
 
 # What MediaPipe and TensorFlow Lite say on every start, whatever the picture. They read no environment
 # variable that would lower their voice (GLOG_minloglevel, TF_CPP_MIN_LOG_LEVEL and ABSL_* do nothing).
-_CHATTER: Final = "|".join(
+# TensorFlow Lite writes its line in three pieces (severity, text, end), all others are written whole, and models are
+# opened on several threads: lines of another thread may lie within its line. The first three rules take its pieces
+# from wherever they landed, the others drop whole lines.
+_SIFT: Final = "\n".join(
     (
-        r"^INFO: Created TensorFlow Lite XNNPACK delegate for CPU\.$",
-        r"^WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR$",
-        r"^W0000 .* inference_feedback_manager\.cc:[0-9]+\] Feedback manager requires a model with a single",
-        r"^W0000 .* landmark_projection_calculator\.cc:[0-9]+\] Using NORM_RECT without IMAGE_DIMENSIONS",
+        r"s/^INFO: ([IWEF][0-9]{4} |[A-Z]+: )/\1/",
+        r"s/^(INFO: )?Created TensorFlow Lite XNNPACK delegate for CPU\.//",
+        r"/^$/d",
+        r"/^WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR$/d",
+        r"/^W0000 .* inference_feedback_manager\.cc:[0-9]+\] Feedback manager requires a model with a single/d",
+        r"/^W0000 .* landmark_projection_calculator\.cc:[0-9]+\] Using NORM_RECT without IMAGE_DIMENSIONS/d",
     )
 )
 
@@ -25,17 +30,15 @@ _CHATTER: Final = "|".join(
 def without_chatter() -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
     """Yields what makes contexts: native code's known chatter in them is kept out of standard error.
 
-    All other lines come through, also when the process dies of what they say: a ``grep -v`` between
+    All other lines but empty ones come through, also when the process dies of what they say: a ``sed`` between
     native code and standard error does the sifting, so nothing is held back in this process. Where there
-    is no grep, nothing is sifted. Python's own threads may write meanwhile; their lines come through too.
+    is no sed, nothing is sifted. Python's own threads may write meanwhile; their lines come through too.
     """
-    grep = shutil.which("grep")
-    if grep is None:
+    sed = shutil.which("sed")
+    if sed is None:
         yield contextlib.nullcontext
         return
-    sieve = subprocess.Popen(
-        [grep, "--line-buffered", "-v", "-E", _CHATTER], stdin=subprocess.PIPE, stdout=2, bufsize=0
-    )
+    sieve = subprocess.Popen([sed, "-u", "-E", _SIFT], stdin=subprocess.PIPE, stdout=2, bufsize=0)
     assert sieve.stdin is not None
     descriptor = sieve.stdin.fileno()
     try:

@@ -23,6 +23,7 @@ from d2midi_build.synthetic.dancer import choreograph
 from d2midi_build.synthetic.slate import SLATE_S
 from d2midi_build.synthetic.videos import SHAPES, write_video
 from tests.integration.label_studio import free_port
+from tests.interrupting import interruptible
 
 PASSWORD = "a-long-passw0rd"
 WIDTH, HEIGHT = 1440, 900
@@ -86,9 +87,11 @@ def serving(workspace: Path, home: Path) -> Iterator[Served]:
         "PATH": f"{_UV}{os.pathsep}{os.environ['PATH']}",
     }
     environment.pop("D2MIDI_LABEL_STUDIO_USER", None)
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with interruptible():
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    with process:
         try:
             yield _told(process, workspace, f"http://127.0.0.1:{port}")
         finally:

@@ -28,13 +28,17 @@ from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import read_sources
 from d2midi_build.workspace import Workspace
 from tests.integration.test_build import digests, rows
+from tests.interrupting import interruptible
 
 
 def start(root: Path, dances: Path, recipe: Path) -> subprocess.Popen[bytes]:
     """The command a user would type, in a process group of its own."""
     command = [sys.executable, "-c", "from d2midi_build.cli import main; main()", "build", "--quiet", "--source",
                str(dances / "list.txt"), "--recipe", str(recipe), "-w", str(root)]  # fmt: skip
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    with interruptible():
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
 
 
 @pytest.fixture
@@ -76,12 +80,12 @@ def test_killed_at_20_random_moments_it_ends_with_the_same_bytes(
 def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, dances: Path, recipe_file: Path) -> None:
     root = tmp_path / "workspace"
     run = start(root, dances, recipe_file)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not any((root / "store").glob("filter/*/*")):
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline and run.poll() is None
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGINT)
-    _, errors = run.communicate(timeout=30)
+    _, errors = run.communicate(timeout=120)
     assert run.returncode == 130
     assert "run the same command again" in errors.decode()
     assert "Traceback" not in errors.decode()

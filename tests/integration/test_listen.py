@@ -18,8 +18,10 @@ from d2midi_build.annotate.sheets import sheets
 from d2midi_build.synthetic.band import compose, render
 from tests.annotate.listen.staged import LOGIN, Staged, write_sound, write_video
 from tests.annotate.making import row
+from tests.integration.correcting import PATIENCE_MS
 
 playwright = pytest.importorskip("playwright.sync_api")
+playwright.expect.set_options(timeout=PATIENCE_MS)
 
 pytestmark = pytest.mark.browser
 
@@ -348,7 +350,7 @@ def test_a_draft_that_is_saved_only_after_coming_back_is_read_all_the_same(
     with page.expect_response("**/draft?id=7"):
         page.evaluate("window.dispatchEvent(new Event('focus'))")
     _edit(source, rows=_added(source))
-    playwright.expect(page.locator("#legend [data-state=added]")).to_have_text("1 added", timeout=30_000)
+    playwright.expect(page.locator("#legend [data-state=added]")).to_have_text("1 added")
 
 
 def test_pointing_at_a_note_tells_what_it_was(page: Page, source: Staged) -> None:

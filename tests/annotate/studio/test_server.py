@@ -21,6 +21,7 @@ from d2midi_build.annotate.studio.private import Address, Admin, Private
 from d2midi_build.annotate.studio.process import command, environment, has_ended
 from d2midi_build.annotate.studio.server import check_port, media_folder, running
 from d2midi_build.errors import PermanentError, UsageError
+from tests.interrupting import interruptible
 
 _ROOT = Path(__file__).parents[3]
 
@@ -328,9 +329,9 @@ def test_ctrl_c_and_sigterm_stop_it_whole_and_in_peace(
         "import sys, pathlib; from d2midi_build.annotate.studio.server import serve; "
         f"serve(pathlib.Path({str(workspace)!r}), port={free_port()}, say=lambda line: print(line, flush=True))"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=_ROOT
-    ) as process:
+    with interruptible():
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=_ROOT)
+    with process:
         assert process.stdout is not None
         lines = iter(process.stdout)
         assert any("Ctrl-C stops this" in line for line in lines)
