@@ -24,6 +24,7 @@ from d2midi_build.screening.criteria import Decision, decide
 from d2midi_build.screening.verdicts import Judgement, Verdicts
 from d2midi_build.sources.lists import Source
 from d2midi_build.stages.base import MODELS, NAMES, stage
+from d2midi_build.stages.opinions import abilities
 from d2midi_build.workspace import Workspace
 
 Ask = Callable[[Job], Record | None]
@@ -214,7 +215,8 @@ class Flow:
             return
         seen, tables = {"notes": notes.files["notes.parquet"]}, {"notes": self._path(notes, "notes.parquet")}
         if self._recipe.transcribe.others:
-            step("opinions", heard | seen, sound | tables)
+            able = abilities(notes.facts, self._recipe)
+            step("opinions", heard | seen | able, sound | tables | able)
         if keypoints is None:
             return
         seen |= {"frames": keypoints.files["frames.parquet"]}

@@ -52,6 +52,10 @@ class Record:
     wall_s: float = 0.0
     at: str = ""
 
+    def used(self, tool: str) -> bool:
+        """Whether a tool or transcriber of that name, in whatever version, made it."""
+        return any(name.partition(" ")[0] == tool for name in self.made_by)
+
 
 class Ledger:
     """The records of a workspace.

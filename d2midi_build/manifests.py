@@ -40,6 +40,9 @@ NAMES = (
 _VERSION = 4
 """Raised whenever the same records would give other rows."""
 
+OTHERS = "d2midi_others"
+"""Metadata of each table: how many other transcribers its recipe names, of which some may have heard nothing."""
+
 _FOR_PEOPLE = ("at", "cpu_s", "wall_s", "traceback")
 """Fields of records that no table holds."""
 
@@ -117,7 +120,8 @@ def publish(
         music = {row["take_id"]: row["group_id"] for row in groups if row["kind"] == "music"}
         sync_state = _sync_state(sources, music)
         made = _tables(workspace, sources, recipe, groups, pairs, music, sync_state)
-        meta = {"d2midi_state": state, "d2midi_sync": sync_state}
+        others = str(len(recipe.transcribe.others))
+        meta = {"d2midi_state": state, "d2midi_sync": sync_state, OTHERS: others}
         # What these take over from each other's earlier tables must be read before either is replaced.
         leaning = {name: made[name]() for name in stale if name in ("clips", "offsets")}
         for name in stale:

@@ -58,7 +58,7 @@ def digests(workspace: Workspace, described: Stage, recipe: Recipe, *, runs: boo
         try:
             return read()
         except UsageError:
-            if runs or _ran(workspace, described.name):
+            if runs or _ran(workspace, described.name, name.partition(" ")[0]):
                 raise
             return _UNKNOWN
 
@@ -83,8 +83,11 @@ def remember(workspace: Workspace, recipe: Recipe, runs: Collection[str]) -> Non
         write_whole(workspace.models_path, together.encode())
 
 
-def _ran(workspace: Workspace, name: str) -> bool:
-    """Whether a stage has any result."""
+def _ran(workspace: Workspace, name: str, tool: str) -> bool:
+    """Whether a stage has any result that the tool made, with whatever weights."""
     if not workspace.ledger_path.exists():
         return False
-    return any(record.stage == name and record.status == "done" for record in Ledger(workspace.ledger_path))
+    return any(
+        record.stage == name and record.status == "done" and record.used(tool)
+        for record in Ledger(workspace.ledger_path)
+    )

@@ -230,16 +230,18 @@ def _rates(ledger: Ledger, recipe: Recipe) -> dict[str, float]:
     What other transcribers took says nothing of the recipe's.
     """
     rates = {name: stage(name).cpu_s(recipe) for name in _CPU_STAGES}
-    listening = {
-        "transcribe": [recipe.transcribe.transcriber],
-        "opinions": list(recipe.transcribe.others),
-    }
     spent: defaultdict[str, float] = defaultdict(float)
     media: defaultdict[str, float] = defaultdict(float)
     for record in ledger:
         seconds = record.facts.get("media_s")
-        alike = record.facts.get("transcribers") == listening.get(record.stage)
-        if record.status == "done" and seconds and record.stage in rates and alike:
+        if record.status == "done" and seconds and record.stage in rates and _alike(record, recipe):
             spent[record.stage] += record.cpu_s
             media[record.stage] += seconds
     return rates | {name: spent[name] / media[name] for name in media}
+
+
+def _alike(record: Record, recipe: Recipe) -> bool:
+    """Whether those listened that the recipe names, where somebody did."""
+    if record.stage == "transcribe":
+        return record.used(recipe.transcribe.transcriber)
+    return record.stage != "opinions" or {*record.facts["others"]} == {*recipe.transcribe.others}

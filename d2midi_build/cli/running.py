@@ -61,8 +61,13 @@ def run(
 ) -> None:
     """Build, show progress, print the summary; ends the process with exit code 1 if anything failed."""
     from d2midi_build.cli.progress import listener
+    from d2midi_build.errors import UsageError
     from d2midi_build.pipeline import build
 
+    if {*selection.stages} == {"opinions"} and not recipe.transcribe.others:
+        raise UsageError(
+            "nobody else is asked: name others with `d2midi build --other NAME`, or in the recipe (`transcribe.others`)"
+        )
     with stoppable(), listener(quiet=quiet or as_json) as heard:
         summary = build(sources, workspace, recipe, selection, workers=workers, listener=heard)
     if as_json:

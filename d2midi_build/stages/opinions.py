@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from d2midi_build import tables
 from d2midi_build.errors import UsageError
+from d2midi_build.recipe import Recipe
 from d2midi_build.stages import listening
 from d2midi_build.stages.base import Made, Read, Stage, Work
 
@@ -27,6 +28,24 @@ if TYPE_CHECKING:
 AGREEMENT_FILE = "agreement.parquet"
 """Column ``agreement`` of the table of notes, a row per note of the clip."""
 
+_ABILITIES = ("names_instruments", "hears_drums")
+"""What counts of the transcriber whose notes are the dataset's."""
+
+
+def abilities(facts: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """What counts of the transcriber whose notes are the dataset's, so that its weights need not be here.
+
+    Parameters
+    ----------
+    facts : mapping
+        Of the notes' record. Older ones do not tell; they are of transcribers that come with d2midi.
+    recipe : Recipe
+    """
+    if facts.keys() >= {*_ABILITIES}:
+        return {name: facts[name] for name in _ABILITIES}
+    primary = listening.listener(recipe.transcribe.transcriber, {})
+    return {name: getattr(primary, name) for name in _ABILITIES}
+
 
 def _others(params: Mapping[str, Any]) -> list[Transcriber]:
     """Who listens besides the transcriber whose notes are the dataset's.
@@ -40,7 +59,8 @@ def _others(params: Mapping[str, Any]) -> list[Transcriber]:
     if twice := [name for name, n in Counter([primary, *others]).items() if n > 1]:
         raise UsageError(
             f"the transcriber {twice[0]} is named twice: transcribe.transcriber is {primary}, transcribe.others "
-            f"{', '.join(others)}. Each listens once: name others, or leave it out of transcribe.others"
+            f"{', '.join(others)}. Each listens once: name others, or leave it out of transcribe.others "
+            "(`--other none` asks nobody)"
         )
     return [listening.listener(name, params) for name in others]
 
@@ -68,34 +88,25 @@ def _run(work: Work) -> Made:
     import pyarrow as pa
 
     from d2midi_build.music.notes import Notes
-    from d2midi_build.music.opinions import agreement
+    from d2midi_build.music.opinions import Opinion, agreement
 
     others = _others(work.params)
     for each in others:
         each.load()
     sound = listening.Sound.of(work)
-    primary = _opinion(
-        listening.listener(work.params["transcribe.transcriber"], work.params),
-        Notes.from_table(tables.read(Path(work.inputs["notes"]))),
-    )
+    notes = Notes.from_table(tables.read(Path(work.inputs["notes"])))
+    primary = Opinion(notes, *(work.inputs[name] for name in _ABILITIES))
     theirs = {}
     for number, each in enumerate(others):
         progress = listening.part(work.report, number, len(others))
         notes, _ = sound.heard_by(each, work.params["transcribe.vocals"], progress)
-        theirs[each.name] = _opinion(each, notes)
+        theirs[each.name] = Opinion(notes, each.names_instruments, each.hears_drums)
     # null where nobody was asked
     agreed = pa.array(agreement(primary, list(theirs.values())), from_pandas=True)
     tables.write(work.out / AGREEMENT_FILE, pa.table({"agreement": agreed}))
     told, compared = _compared(primary, theirs)
     tables.write(work.out / "opinions.parquet", told)
-    facts = {"transcribers": list(theirs), "others": compared, "media_s": sound.end_s}
-    return Made(facts, listening.made_by(STAGE.digests(work.params)))
-
-
-def _opinion(each: Transcriber, notes: Notes) -> Opinion:
-    from d2midi_build.music.opinions import Opinion
-
-    return Opinion(notes, each.names_instruments, each.hears_drums)
+    return Made({"others": compared, "media_s": sound.end_s}, listening.made_by(STAGE.digests(work.params)))
 
 
 def _compared(primary: Opinion, others: Mapping[str, Opinion]) -> tuple[pa.Table, dict[str, dict[str, int]]]:

@@ -69,7 +69,8 @@ def _run(work: Work) -> Made:
         "n_notes": len(notes),
         "vocal_share": None if share is None else round(share, 4),
         "n_sung": n_sung,
-        "transcribers": [chosen.name],
+        "names_instruments": chosen.names_instruments,
+        "hears_drums": chosen.hears_drums,
         "media_s": sound.end_s,
     }
     return Made(facts, listening.made_by(STAGE.digests(work.params)))

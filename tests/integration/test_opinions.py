@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -13,15 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from d2midi_build import registry, validation
 from d2midi_build.annotate.studio import drawing
 from d2midi_build.annotate.studio.choosing import sheet_tasks
 from d2midi_build.annotate.studio.preparing import Prepared, Wishes
 from d2midi_build.annotate.studio.selection import candidates, select
+from d2midi_build.cli import app
 from d2midi_build.errors import UsageError
 from d2midi_build.garbage import collect
 from d2midi_build.ledger import Ledger
+from d2midi_build.manifests import remember, remembered
 from d2midi_build.music.notes import Notes
 from d2midi_build.music.synthesis import synthesise
 from d2midi_build.pipeline import Selection, Summary, _local, build
@@ -29,6 +33,7 @@ from d2midi_build.plan import survey
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source, read_sources
 from d2midi_build.stages import listening
+from d2midi_build.stages.base import NAMES
 from d2midi_build.standing import refresh
 from d2midi_build.synthetic.dancer import choreograph
 from d2midi_build.synthetic.slate import SLATE_S
@@ -80,7 +85,6 @@ def test_the_ledger_and_status_count_what_they_share(heard_twice: Path) -> None:
     counted: Counter[str] = Counter()
     for record in Ledger(Workspace.open(heard_twice).ledger_path):
         if record.stage == "opinions":
-            assert record.facts["transcribers"] == ["basic-pitch"]
             counted.update(record.facts["others"]["basic-pitch"])
     assert counted == {
         "n_asked": sum(note["agreement"] is not None for note in notes),
@@ -251,6 +255,43 @@ def test_mt3_as_the_primary_and_how_it_computes_is_no_part_of_the_key(
     for field, value in (("batch", 3), ("device", "cpu")):
         assert build(sources, root, chosen.with_field(f"mt3.{field}", value)).ran == {}
     assert build(sources, root, chosen.with_field("mt3.decode", "argmax")).ran["transcribe"] == {"done": 2}
+    # What others say follows notes that are others now.
+    others = tmp_path / "others.safetensors"
+    music_box.write(others, [("tie", 0), ("velocity", 1), ("shift", 10), ("program", 0), ("pitch", 60)])
+    ran = build(sources, root, chosen.with_field("mt3.model", str(others))).ran
+    assert ran["transcribe"] == ran["opinions"] == {"done": 2}
+    notes, opinions = rows(root, "notes"), rows(root, "opinions")
+    assert {note["pitch"] for note in notes} == {60}
+    assert sum(note["agreement"] for note in notes) == sum(opinion["in_primary"] for opinion in opinions)
+
+
+def test_others_listen_without_the_weights_of_the_primary(
+    built: tuple[Path, Summary], dances: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Piano weights name no instruments: who compares must not ask those that have their name by now."""
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    from tests.transcribers.mt3 import music_box
+
+    music_box.register(tmp_path, monkeypatch)
+    root, sources = tmp_path / "workspace", list(read_sources(dances / "list.txt"))
+    shutil.copytree(built[0], root)
+    chosen = recipe.with_field("transcribe.transcriber", "mt3")
+    build(sources, root, chosen)
+    facts = [each.facts for each in Ledger(Workspace.open(root).ledger_path) if each.stage == "transcribe"]
+    assert {(each["names_instruments"], each["hears_drums"]) for each in facts} == {(True, True)}
+    registry.remove("mt3")
+    listening._digests.cache_clear()
+    listening._transcriber.cache_clear()
+    other, only = chosen.with_field("transcribe.others", ("embedded",)), Selection(("opinions",))
+    assert build(sources, root, other, selection=only).ran == {"opinions": {"done": 2}}
+    opinions = rows(root, "opinions")
+    assert {opinion["in_primary"] for opinion in opinions if opinion["is_drum"]} <= {True, False}
+    # Nor does anything else need weights that are not to listen, whoever listened before.
+    asked = recipe.with_field("transcribe.others", ("mt3",))
+    assert build(sources, root, asked, selection=Selection(("keypoints", "transcribe"))).ran == {}
+    with pytest.raises(UsageError, match="no weights 'mt3'"):
+        build(sources, root, asked, selection=only)
 
 
 def test_weights_exchanged_during_a_build_are_not_taken_for_the_old_ones(
@@ -316,6 +357,55 @@ def test_a_clip_without_opinions_is_as_good_as_others(
     assert {note["pitch"] for note in rows(root, "opinions") if note["is_drum"]} == {36, 38}
     assert {note["agreement"] for note in rows(root, "notes")} <= {0.0, 1.0}
     assert {clip["failed_stage"] for clip in rows(root, "clips")} == {""}
+
+
+def test_others_listen_before_the_dance_was_looked_at(
+    dances: Path, two: Recipe, built: tuple[Path, Summary], tmp_path: Path
+) -> None:
+    root, sources = tmp_path / "workspace", list(read_sources(dances / "dance-1.mp4"))
+    until = NAMES[: NAMES.index("opinions") + 1]
+    ran = build(sources, root, two, selection=Selection(until)).ran
+    assert ran["opinions"] == {"done": 1} and "keypoints" not in ran
+    assert {note["agreement"] for note in rows(root, "notes")} == {None, 0.0, 1.0}
+    (clip,) = rows(root, "clips")
+    assert clip["status"] == "waiting" and "opinions" not in json.loads(clip["made_by"])
+    # What is told of a clip is what it waits for.
+    (whole,) = (each for each in rows(built[0], "clips") if each["clip_id"] == clip["clip_id"])
+    for stages, status, told in (
+        (("opinions",), "waiting", "opinions"),
+        (("opinions", "transcribe"), "failed", "transcribe"),
+    ):
+        with Ledger(Workspace.open(root).ledger_path, writable=True) as ledger:
+            for record in list(ledger):
+                if record.stage in stages:
+                    ledger.append(replace(record, status="failed", reason="permanent", message=record.stage))
+        refresh(Workspace.open(root))
+        (clip,) = rows(root, "clips")
+        assert (clip["status"], clip["failed_stage"], clip["message"]) == (status, told, told)
+    assert whole["status"] == "done"
+
+
+def test_nobody_is_asked_any_more_on_the_command_line(
+    heard_twice: Path, dances: Path, two: Recipe, tmp_path: Path
+) -> None:
+    root, recipe = tmp_path / "workspace", tmp_path / "recipe.toml"
+    shutil.copytree(heard_twice, root)
+    recipe.write_text(two.to_toml())
+    before = [each.confidence for each in candidates(Workspace.open(root))]
+    remember(
+        Workspace.open(root), remembered(Workspace.open(root))[0], two.with_field("transcribe.others", ())
+    )
+    # Until the tables follow, they are read as what they were made from.
+    assert [each.confidence for each in candidates(Workspace.open(root))] == before
+    remember(Workspace.open(root), remembered(Workspace.open(root))[0], two)
+    run = CliRunner().invoke(app, ["build", "-w", str(root), "--other", "none", "--json"])
+    assert json.loads(run.stdout)["ran"] == {}
+    assert rows(root, "opinions") == [] and {note["agreement"] for note in rows(root, "notes")} == {None}
+    refused = CliRunner().invoke(app, ["opinions", "-w", str(root)]).exception
+    assert isinstance(refused, UsageError) and "--other NAME" in str(refused)
+    again = ["build", "-w", str(root), "--other", "basic-pitch", "--json"]
+    assert json.loads(CliRunner().invoke(app, again).stdout)["ran"] == {}
+    assert [each.confidence for each in candidates(Workspace.open(root))] == before
 
 
 def test_an_update_of_what_comes_with_d2midi_is_told(

@@ -1,4 +1,4 @@
-"""What the key of a transcription depends on, for transcribers that are made up here."""
+"""What the keys of stages that listen depend on, also for transcribers that are made up here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import d2midi_build.transcribers as package
 from d2midi_build.errors import UsageError
 from d2midi_build.recipe import Recipe
+from d2midi_build.stages import listening
 from d2midi_build.stages.base import stage
 
 _MADE_UP = """
@@ -57,7 +58,11 @@ def test_each_stage_depends_on_those_who_listen_in_it() -> None:
     assert len({opinions, key("opinions", plain), key("opinions", two.with_field(*options))}) == 3
     assert not any("basic" in name for name in models("transcribe"))
     assert models("opinions") == {}
-    assert not any("embedded" in name for name in models("opinions", transcribe__others=("basic-pitch",)))
+    told = models("opinions", transcribe__others=("basic-pitch",))
+    assert not any("embedded" in name for name in told)
+    assert listening.vocals_digests().items() <= told.items()
+    for name in ("transcribe", "opinions"):
+        assert key(name, two) != key(name, two.with_field("transcribe.vocals", "drop"))
 
 
 @pytest.mark.usefixtures("made_up")

@@ -181,7 +181,7 @@ def _missing(workspace: Workspace, found: Sequence[Sheet]) -> npt.NDArray[np.flo
     alone = table.filter(pc.invert(table.column("in_primary")))  # not where the machine could not hear it
     if not len(alone):
         return np.zeros(len(found))
-    n_others = len(manifests.remembered(workspace)[1].transcribe.others)  # some may have heard nothing at all
+    n_others = int(tables.metadata(path)[manifests.OTHERS])
     place, there = _places(alone, found)
     p_note = tables.to_numpy(alone.column("p_note"))[there]
     return np.asarray(np.bincount(place, weights=p_note, minlength=len(found)) / n_others)

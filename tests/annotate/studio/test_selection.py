@@ -20,7 +20,6 @@ from d2midi_build.annotate.sheets import Sheet
 from d2midi_build.annotate.studio.selection import Candidate, candidates, select
 from d2midi_build.errors import SchemaError, UsageError
 from d2midi_build.music.notes import Notes
-from d2midi_build.recipe import Recipe
 from d2midi_build.release.workspace import remove
 from d2midi_build.workspace import Workspace
 from tests.annotate.workspaces import _row as row_of
@@ -88,8 +87,6 @@ def test_every_sheet_of_a_transcribed_clip_is_a_candidate_with_its_confidence(wo
 
 def test_a_sheet_is_less_sure_where_others_disagree_and_where_they_heard_more(workspace: Workspace) -> None:
     """Four others: of the notes of `b` all, half, none and nobody was asked; two heard more, in two sheets."""
-    others = ("basic-pitch", "deaf", "mt3", "mute")
-    manifests.remember(workspace, [], Recipe().with_field("transcribe.others", others))
     agreed = {("b_00000000", 0): 1.0, ("b_00000000", 1): 0.5, ("b_00000000", 2): 0.0}
     path = workspace.manifests / "notes.parquet"
     notes = tables.read(path).to_pylist()
@@ -119,7 +116,8 @@ def test_a_sheet_is_less_sure_where_others_disagree_and_where_they_heard_more(wo
         )
         for number, (clip_id, by, onset_s, p_note, ours) in enumerate(heard)
     ]
-    tables.write(workspace.manifests / "opinions.parquet", tables.from_rows("opinions", told))
+    path = workspace.manifests / "opinions.parquet"
+    tables.write(path, tables.from_rows("opinions", told), {manifests.OTHERS: "4"})
     assert [(each.sheet.sheet_id, each.n_notes, each.confidence) for each in candidates(workspace)] == [
         ("a_00001000_s000", 1, 0.25),
         ("b_00000000_s000", 2, pytest.approx((1.0 + 0.5 * 0.75) / (2 + 0.75 / 4))),
