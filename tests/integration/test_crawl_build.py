@@ -144,7 +144,6 @@ def test_a_site_that_limits_the_rate_is_left_alone_and_the_rest_waits(
     summary = crawl(*urls)
     assert summary.ran["crawl"] == {"failed": 3}
     assert summary.waiting == 2
-    assert summary.wall_s < 60
     assert {path for path, _ in site.requests} == {"/0.mp4", "/1.mp4", "/2.mp4"}
     by_name = crawl.sources()
     assert [by_name[f"{n}.mp4"]["status"] for n in range(5)] == ["failed"] * 3 + ["waiting"] * 2

@@ -515,7 +515,7 @@ def test_killed_anywhere_nothing_half_made_is_visible(
         while not killed_build(folder, random_s.uniform(0, takes_s)):
             assert not (folder / "release").exists() or sums(folder / "release") == sums(built.folder)
             if random_s.random() < 0.5:
-                killed_build(folder, 60)
+                killed_build(folder, 600)
                 break
         assert sums(folder / "release") == sums(built.folder)
         assert not list(folder.glob(".release*"))
