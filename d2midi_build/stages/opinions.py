@@ -99,8 +99,8 @@ def _run(work: Work) -> Made:
     theirs = {}
     for number, each in enumerate(others):
         progress = listening.part(work.report, number, len(others))
-        notes, _ = sound.heard_by(each, work.params["transcribe.vocals"], progress)
-        theirs[each.name] = Opinion(notes, each.names_instruments, each.hears_drums)
+        heard, _ = sound.heard_by(each, work.params["transcribe.vocals"], progress)
+        theirs[each.name] = Opinion(heard, each.names_instruments, each.hears_drums)
     # null where nobody was asked
     agreed = pa.array(agreement(primary, list(theirs.values())), from_pandas=True)
     tables.write(work.out / AGREEMENT_FILE, pa.table({"agreement": agreed}))
