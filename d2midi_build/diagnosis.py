@@ -126,14 +126,14 @@ def _demucs() -> Finding:
 def _mt3() -> Finding:
     from d2midi_build import registry
 
-    needed = ("torch", "tensorstore", "msgpack", "safetensors")
-    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
-        text = f"{', '.join(missing)} not installed; only the transcriber `mt3` needs it (extra `mt3`)"
-        return Finding("mt3", "ok", text)
     try:
         known = registry.registered().values()
     except D2midiError as error:
         return Finding("mt3", "warning", str(error))
+    needed = ("torch", "tensorstore", "msgpack", "safetensors")
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
+        text = f"{', '.join(missing)} not installed; only the transcriber `mt3` needs it (extra `mt3`)"
+        return Finding("mt3", "ok", text)
     if gone := [f"{weights.name} ({weights.path})" for weights in known if not weights.there()]:
         return Finding("mt3", "warning", f"weights are gone, or not to be seen by you: {', '.join(gone)}")
     names = ", ".join(weights.name for weights in known)

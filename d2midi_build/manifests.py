@@ -37,7 +37,7 @@ NAMES = (
     "opinions", "beats", "windows",
 )  # fmt: skip
 
-_VERSION = 4
+_VERSION = 5
 """Raised whenever the same records would give other rows."""
 
 OTHERS = "d2midi_others"

@@ -211,8 +211,8 @@ def find(name_or_path: str) -> Weights | Path:
     )
     which = name_or_path if name_or_path == "ismir2021" else "mt3"
     raise UsageError(
-        f"there are no weights {name_or_path!r}, neither a registered name nor a path ({names}). Magenta's are "
-        f"downloaded once, `gsutil -m cp -r {BUCKET}/{which} .`, and registered with `d2midi models add ./{which}` "
+        f"there are no weights {name_or_path!r}, neither a registered name nor a path with a / ({names}). Magenta's "
+        f"are downloaded once, `gsutil -m cp -r {BUCKET}/{which} .`, and registered with `d2midi models add ./{which}` "
         "(docs/models.md)"
     )
 

@@ -109,10 +109,10 @@ def take_row(entry: EntryNode, take: TakeNode) -> dict[str, Any]:
 def clip_row(take: TakeNode, recipe: Recipe, null_p: float | None) -> dict[str, Any]:
     """A clip, its own synchronisation, and the p of how its dance fits other clips' music."""
     clip = take.records["resample"]
-    failed = [record for record in take.records.values() if record.status == "failed"]
-    failed.sort(key=lambda record: record.stage == "opinions")  # on which nothing depends
-    failure = failed[0] if failed else None
-    stopped = failure is not None and failure.stage != "opinions"
+    of_the_clip = [
+        record for name, record in take.records.items() if name != "opinions"
+    ]  # nothing follows from them
+    failure = next((record for record in of_the_clip if record.status == "failed"), None)
     facts, files = clip.facts, clip.files
     keypoints, notes, beats, windows = (
         record.facts if (record := take.records.get(name)) and record.status == "done" else {}
@@ -153,17 +153,13 @@ def clip_row(take: TakeNode, recipe: Recipe, null_p: float | None) -> dict[str, 
         "sync_null_p": null_p,
         "sync_explanation": synchrony.get("explanation", ""),
         "n_windows": windows.get("n_windows"),
-        "status": "failed" if stopped else "done" if take.complete else "waiting",
+        "status": "failed" if failure else "done" if take.complete else "waiting",
         "failed_stage": failure.stage if failure else "",
         "reason": failure.reason if failure else "",
         "message": failure.message if failure else "",
         "stage_key": clip.key,
         "made_by": json.dumps(
-            {
-                name: {"key": record.key, **record.made_by}
-                for name, record in take.records.items()
-                if name != "opinions"  # which tell of themselves
-            },
+            {record.stage: {"key": record.key, **record.made_by} for record in of_the_clip},
             sort_keys=True,
         ),
         "time_base": CLIP_TIME,

@@ -77,6 +77,8 @@ def build(
     if transcriber is not None:
         chosen = chosen.with_field("transcribe.transcriber", transcriber)
     if other:
+        if "none" in other and len(other) > 1:
+            raise UsageError("--other none asks nobody: leave it out, or the others")
         chosen = chosen.with_field("transcribe.others", () if other == ["none"] else tuple(other))
     names: tuple[str, ...] = NAMES
     if until is not None:
@@ -86,6 +88,7 @@ def build(
             raise UsageError(f"no stage is called {until}; stages: {', '.join(NAMES)}")
         names = NAMES[: NAMES.index(until) + 1]
     selection = Selection(tuple(only) if only else names, tuple(refresh or ()))
+    running.check_somebody_is_asked(chosen, selection)
     if plan:
         from d2midi_build.cli.planning import print_plan
 

@@ -86,7 +86,7 @@ def needs_training(what: str) -> None:
     if find_spec("torch") is None:
         raise UsageError(
             f"{what} trains small models, which needs the extra `train` (torch is missing): "
-            "`pip install 'd2midi[train]'`, or `uv sync --extra train`"
+            "`uv sync --inexact --extra train` in the checkout"
         )
 
 

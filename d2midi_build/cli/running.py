@@ -61,13 +61,9 @@ def run(
 ) -> None:
     """Build, show progress, print the summary; ends the process with exit code 1 if anything failed."""
     from d2midi_build.cli.progress import listener
-    from d2midi_build.errors import UsageError
     from d2midi_build.pipeline import build
 
-    if {*selection.stages} == {"opinions"} and not recipe.transcribe.others:
-        raise UsageError(
-            "nobody else is asked: name others with `d2midi build --other NAME`, or in the recipe (`transcribe.others`)"
-        )
+    check_somebody_is_asked(recipe, selection)
     with stoppable(), listener(quiet=quiet or as_json) as heard:
         summary = build(sources, workspace, recipe, selection, workers=workers, listener=heard)
     if as_json:
@@ -77,6 +73,17 @@ def run(
         _say_if_none_came_so_far(summary, selection, workspace)
     if summary.failed or summary.waiting:
         sys.exit(1)
+
+
+def check_somebody_is_asked(recipe: Recipe, selection: Selection) -> None:
+    """Raise ``UsageError`` if opinions alone are wanted, or wanted again, of nobody."""
+    from d2midi_build.errors import UsageError
+
+    wanted = {*selection.stages} == {"opinions"} or "opinions" in selection.refresh
+    if wanted and not recipe.transcribe.others:
+        raise UsageError(
+            "nobody else is asked: name others with `d2midi build --other NAME`, or in the recipe (`transcribe.others`)"
+        )
 
 
 def _say_if_none_came_so_far(summary: Summary, selection: Selection, workspace: Path) -> None:

@@ -26,9 +26,6 @@ from d2midi_build.engine.base import MAX_DEATHS, Engine, Event, Finished, Job, O
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _LOG_TAIL_BYTES = 2000
 
-STRIDE = 0.01
-"""Share of a job below which getting on is no sign of life."""
-
 
 class LocalEngine(Engine):
     """Run jobs on this machine.
@@ -43,7 +40,7 @@ class LocalEngine(Engine):
     logs : Path
         Folder for what workers and native libraries print.
     item_timeout_s : float
-        Seconds after which a running job that gets on by less than `STRIDE` counts as hung.
+        Seconds after which a running job that gets on by less than a hundredth counts as hung.
     """
 
     def __init__(self, workers: int, network_workers: int, logs: Path, item_timeout_s: float) -> None:
@@ -137,7 +134,7 @@ class _Slot:
     connection: Connection[Any, Any] | None = None
     job: Job | None = None
     number: int = -1
-    share: float = 0.0
+    hundredths: int = 0
     since: float = 0.0
 
     def run(self, job: Job, number: int) -> None:
@@ -146,14 +143,15 @@ class _Slot:
         if self.process is None:
             self._start()
         assert self.connection is not None
-        self.job, self.number, self.share, self.since = job, number, 0.0, time.monotonic()
+        self.job, self.number, self.hundredths, self.since = job, number, 0, time.monotonic()
         with suppress(OSError):  # it died while idle; the closed socket is noticed when its answer is read
             self.connection.send(job)
 
     def got_on(self, share: float) -> None:
         """Note how far the job has come, where that is far enough from where it was."""
-        if share >= self.share + STRIDE:
-            self.share, self.since = share, time.monotonic()
+        hundredths = round(share * 100)
+        if hundredths > self.hundredths:
+            self.hundredths, self.since = hundredths, time.monotonic()
 
     def kill(self) -> int | None:
         """End the process, if there is one; its exit code, negative for a signal."""

@@ -16,9 +16,9 @@ from typing import Final
 # from wherever they landed, the others drop whole lines.
 _SIFT: Final = "\n".join(
     (
-        r"s/^INFO: ([IWEF][0-9]{4} |[A-Z]+: )/\1/",
-        r"s/^(INFO: )?Created TensorFlow Lite XNNPACK delegate for CPU\.//",
-        r"/^$/d",
+        r"s/^(INFO: )+([IWEF][0-9]{4} |[A-Z]+: )/\2/",
+        r"s/^(INFO: )*(Created TensorFlow Lite XNNPACK delegate for CPU\.)+//",
+        r"/^(INFO: )*$/d",
         r"/^WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR$/d",
         r"/^W0000 .* inference_feedback_manager\.cc:[0-9]+\] Feedback manager requires a model with a single/d",
         r"/^W0000 .* landmark_projection_calculator\.cc:[0-9]+\] Using NORM_RECT without IMAGE_DIMENSIONS/d",

@@ -154,7 +154,7 @@ def _need(form: Format) -> None:
     except ImportError as error:
         raise UsageError(
             f"--format {form} needs {_LIBRARIES[form]}, which cannot be imported ({error}): install d2midi with the "
-            "extra 'export' (`uv sync --extra export`), or choose --format midi or csv"
+            "extra 'export' (`uv sync --inexact --extra export`), or choose --format midi or csv"
         ) from error
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,14 @@ def _models(params: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _brought(params: Mapping[str, Any]) -> dict[str, Read]:
-    return listening.brought(_others(params))
+    return {name: partial(_read, read) for name, read in listening.brought(_others(params)).items()}
+
+
+def _read(read: Read) -> dict[str, str]:
+    try:
+        return read()
+    except UsageError as error:
+        raise UsageError(f"{error}. `transcribe.others` asks for them; `--other none` asks nobody") from error
 
 
 def _cpu_per_s(params: Mapping[str, Any]) -> float:

@@ -16,24 +16,26 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from d2midi_build import registry, validation
+from d2midi_build import registry, tables, validation
 from d2midi_build.annotate.studio import drawing
 from d2midi_build.annotate.studio.choosing import sheet_tasks
 from d2midi_build.annotate.studio.preparing import Prepared, Wishes
 from d2midi_build.annotate.studio.selection import candidates, select
 from d2midi_build.cli import app
+from d2midi_build.engine.base import Event
 from d2midi_build.errors import UsageError
 from d2midi_build.garbage import collect
 from d2midi_build.ledger import Ledger
-from d2midi_build.manifests import remember, remembered
+from d2midi_build.manifests import OTHERS, remember, remembered
 from d2midi_build.music.notes import Notes
 from d2midi_build.music.synthesis import synthesise
-from d2midi_build.pipeline import Selection, Summary, _local, build
+from d2midi_build.pipeline import Selection, Silent, Summary, _local, build
 from d2midi_build.plan import survey
 from d2midi_build.recipe import Recipe
 from d2midi_build.sources.lists import Source, read_sources
 from d2midi_build.stages import listening
 from d2midi_build.stages.base import NAMES
+from d2midi_build.stages.opinions import abilities
 from d2midi_build.standing import refresh
 from d2midi_build.synthetic.dancer import choreograph
 from d2midi_build.synthetic.slate import SLATE_S
@@ -265,6 +267,17 @@ def test_mt3_as_the_primary_and_how_it_computes_is_no_part_of_the_key(
     assert sum(note["agreement"] for note in notes) == sum(opinion["in_primary"] for opinion in opinions)
 
 
+class GettingOn(Silent):
+    """Keeps the stages that told how far they had come."""
+
+    def __init__(self) -> None:
+        self.stages: set[str] = set()
+
+    def event(self, event: Event) -> None:
+        if event.kind == "progressed":
+            self.stages.add(event.job.stage)
+
+
 def test_others_listen_without_the_weights_of_the_primary(
     built: tuple[Path, Summary], dances: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,7 +290,9 @@ def test_others_listen_without_the_weights_of_the_primary(
     root, sources = tmp_path / "workspace", list(read_sources(dances / "list.txt"))
     shutil.copytree(built[0], root)
     chosen = recipe.with_field("transcribe.transcriber", "mt3")
-    build(sources, root, chosen)
+    told = GettingOn()
+    build(sources, root, chosen, selection=Selection(("transcribe",)), listener=told)
+    assert told.stages == {"transcribe"}
     facts = [each.facts for each in Ledger(Workspace.open(root).ledger_path) if each.stage == "transcribe"]
     assert {(each["names_instruments"], each["hears_drums"]) for each in facts} == {(True, True)}
     registry.remove("mt3")
@@ -287,10 +302,14 @@ def test_others_listen_without_the_weights_of_the_primary(
     assert build(sources, root, other, selection=only).ran == {"opinions": {"done": 2}}
     opinions = rows(root, "opinions")
     assert {opinion["in_primary"] for opinion in opinions if opinion["is_drum"]} <= {True, False}
+    # What older records do not tell, their transcribers do.
+    for name, able in (("embedded", True), ("basic-pitch", False)):
+        older = abilities({}, recipe.with_field("transcribe.transcriber", name))
+        assert older == {"names_instruments": able, "hears_drums": able}
     # Nor does anything else need weights that are not to listen, whoever listened before.
     asked = recipe.with_field("transcribe.others", ("mt3",))
     assert build(sources, root, asked, selection=Selection(("keypoints", "transcribe"))).ran == {}
-    with pytest.raises(UsageError, match="no weights 'mt3'"):
+    with pytest.raises(UsageError, match=r"no weights 'mt3'.*`--other none` asks nobody"):
         build(sources, root, asked, selection=only)
 
 
@@ -349,14 +368,16 @@ def test_a_clip_without_opinions_is_as_good_as_others(
     assert rows(root, "notes") == rows(built[0], "notes") and rows(root, "opinions") == []
     assert rows(root, "windows") == rows(built[0], "windows")
     clips = rows(root, "clips")
-    assert {(clip["status"], clip["failed_stage"]) for clip in clips} == {("done", "opinions")}
-    assert all("exchanged while a build ran" in clip["message"] for clip in clips)
+    assert {(clip["status"], clip["failed_stage"], clip["message"]) for clip in clips} == {("done", "", "")}
+    failures = [record for record in survey(Workspace.open(root)).failures if record.stage == "opinions"]
+    assert ["exchanged while a build ran" in record.message for record in failures] == [True, True]
     weights.write_bytes(first)
-    again = build(sources, root, chosen, selection=Selection(retry=("transient",))).ran
-    assert again["opinions"] == {"done": 2}
+    told, retry = GettingOn(), Selection(retry=("transient",))
+    again = build(sources, root, chosen, selection=retry, listener=told).ran
+    assert again["opinions"] == {"done": 2} and told.stages == {"opinions"}
     assert {note["pitch"] for note in rows(root, "opinions") if note["is_drum"]} == {36, 38}
     assert {note["agreement"] for note in rows(root, "notes")} <= {0.0, 1.0}
-    assert {clip["failed_stage"] for clip in rows(root, "clips")} == {""}
+    assert not any(record.stage == "opinions" for record in survey(Workspace.open(root)).failures)
 
 
 def test_others_listen_before_the_dance_was_looked_at(
@@ -372,7 +393,7 @@ def test_others_listen_before_the_dance_was_looked_at(
     # What is told of a clip is what it waits for.
     (whole,) = (each for each in rows(built[0], "clips") if each["clip_id"] == clip["clip_id"])
     for stages, status, told in (
-        (("opinions",), "waiting", "opinions"),
+        (("opinions",), "waiting", ""),
         (("opinions", "transcribe"), "failed", "transcribe"),
     ):
         with Ledger(Workspace.open(root).ledger_path, writable=True) as ledger:
@@ -400,9 +421,18 @@ def test_nobody_is_asked_any_more_on_the_command_line(
     remember(Workspace.open(root), remembered(Workspace.open(root))[0], two)
     run = CliRunner().invoke(app, ["build", "-w", str(root), "--other", "none", "--json"])
     assert json.loads(run.stdout)["ran"] == {}
+    assert tables.metadata(root / "manifests" / "opinions.parquet")[OTHERS] == "0"
+    assert tables.metadata(heard_twice / "manifests" / "opinions.parquet")[OTHERS] == "1"
     assert rows(root, "opinions") == [] and {note["agreement"] for note in rows(root, "notes")} == {None}
-    refused = CliRunner().invoke(app, ["opinions", "-w", str(root)]).exception
-    assert isinstance(refused, UsageError) and "--other NAME" in str(refused)
+    for command in (
+        ["opinions"],
+        ["build", "--only", "opinions", "--plan"],
+        ["build", "--refresh", "opinions"],
+    ):
+        refused = CliRunner().invoke(app, [*command, "-w", str(root)]).exception
+        assert isinstance(refused, UsageError) and "--other NAME" in str(refused)
+    contrary = ["build", "-w", str(root), "--other", "none", "--other", "basic-pitch"]
+    assert "asks nobody" in str(CliRunner().invoke(app, contrary).exception)
     again = ["build", "-w", str(root), "--other", "basic-pitch", "--json"]
     assert json.loads(CliRunner().invoke(app, again).stdout)["ran"] == {}
     assert [each.confidence for each in candidates(Workspace.open(root))] == before

@@ -96,6 +96,12 @@ def test_others_listen_after_the_notes_and_are_planned_by_themselves(
     assert both.jobs == {"transcribe": 2, "opinions": 2, "beats": 2, "window": 2}
     none = plan(Workspace(workspace), good, recipe, replace(transcribe, refresh=("transcribe",)), 1)
     assert none.cpu_s == once.cpu_s
+    # What one transcriber took is no estimate of another.
+    unheard = recipe.with_field("transcribe.transcriber", "basic-pitch")
+    rate = stage("transcribe").cpu_s(unheard)
+    assert plan(Workspace(workspace), good, unheard, transcribe, 1).cpu_s == pytest.approx(
+        once.media_s["transcribe"] * rate
+    )
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,6 @@ def test_a_missing_library_is_told_with_how_to_install_it(
         return builtins.__import__(name)
 
     monkeypatch.setattr(importlib, "import_module", absent)
-    with pytest.raises(UsageError, match="uv sync --extra export"):
+    with pytest.raises(UsageError, match="uv sync --inexact --extra export"):
         export(workspace, [CLIP], form, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -177,11 +177,14 @@ def _missing(workspace: Workspace, found: Sequence[Sheet]) -> npt.NDArray[np.flo
     path = workspace.manifests / "opinions.parquet"
     if not path.exists():  # as in old workspaces
         return np.zeros(len(found))
-    table = tables.read(path, ["clip_id", "onset_s", "p_note", "in_primary"])
+    table = tables.read(path, ["clip_id", "transcriber", "onset_s", "p_note", "in_primary"])
     alone = table.filter(pc.invert(table.column("in_primary")))  # not where the machine could not hear it
     if not len(alone):
         return np.zeros(len(found))
-    n_others = int(tables.metadata(path)[manifests.OTHERS])
+    n_others = int(
+        tables.metadata(path).get(manifests.OTHERS, 0)
+    )  # older tables tell of those who heard something
+    n_others = n_others or pc.count_distinct(table.column("transcriber")).as_py()
     place, there = _places(alone, found)
     p_note = tables.to_numpy(alone.column("p_note"))[there]
     return np.asarray(np.bincount(place, weights=p_note, minlength=len(found)) / n_others)

@@ -99,7 +99,7 @@ def need_label_studio() -> None:
     if missing:
         raise UsageError(
             f"working with Label Studio needs the extra `label-studio` ({', '.join(missing)} missing): "
-            "`uv sync --extra label-studio`, or `pip install 'd2midi[label-studio]'`"
+            "`uv sync --inexact --extra label-studio` in the checkout"
         )
 
 

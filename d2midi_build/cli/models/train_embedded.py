@@ -98,7 +98,7 @@ def train_embedded(
         from d2midi_build.train.embedded.training import train_embedded
     except ImportError as error:
         raise UsageError(
-            f"training needs the extra `train` ({error.name} is missing): uv sync --extra train"
+            f"training needs the extra `train` ({error.name} is missing): uv sync --inexact --extra train"
         ) from error
     if device is Device.CUDA and not torch.cuda.is_available():
         raise UsageError("PyTorch finds no CUDA device here: use --device cpu")
