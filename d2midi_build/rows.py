@@ -109,9 +109,8 @@ def take_row(entry: EntryNode, take: TakeNode) -> dict[str, Any]:
 def clip_row(take: TakeNode, recipe: Recipe, null_p: float | None) -> dict[str, Any]:
     """A clip, its own synchronisation, and the p of how its dance fits other clips' music."""
     clip = take.records["resample"]
-    of_the_clip = [
-        record for name, record in take.records.items() if name != "opinions"
-    ]  # nothing follows from them
+    # Nothing follows from opinions: one that failed stops no clip.
+    of_the_clip = [record for name, record in take.records.items() if name != "opinions"]
     failure = next((record for record in of_the_clip if record.status == "failed"), None)
     facts, files = clip.facts, clip.files
     keypoints, notes, beats, windows = (

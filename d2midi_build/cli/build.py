@@ -88,10 +88,10 @@ def build(
             raise UsageError(f"no stage is called {until}; stages: {', '.join(NAMES)}")
         names = NAMES[: NAMES.index(until) + 1]
     selection = Selection(tuple(only) if only else names, tuple(refresh or ()))
-    running.check_somebody_is_asked(chosen, selection)
     if plan:
         from d2midi_build.cli.planning import print_plan
 
+        running.check_somebody_is_asked(chosen, selection)
         print_plan(workspace, sources, chosen, selection, workers, as_json=as_json)
         return
     running.run(workspace, sources, chosen, selection, workers, quiet=quiet, as_json=as_json)

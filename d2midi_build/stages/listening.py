@@ -49,10 +49,19 @@ def listener(name: str, params: Mapping[str, Any]) -> Transcriber:
     return _transcriber(name, tuple(sorted(_options(name, params).items())))
 
 
-def models(each: Transcriber, params: Mapping[str, Any]) -> dict[str, str]:
-    """Digests of what comes with d2midi, with the options that decide what is heard."""
+def models(each: Transcriber, params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Digests of what comes with d2midi, with the options that decide what is heard.
+
+    Parameters
+    ----------
+    each : Transcriber
+    params : mapping
+        The recipe's fields.
+    prefix : str, optional
+        Of names of files, where several listen and may have some of one name.
+    """
     used = {name: value for name, value in _options(each.name, params).items() if name not in each.how}
-    digests = {} if each.brought else _digests(each)
+    digests = {} if each.brought else {prefix + name: digest for name, digest in _digests(each).items()}
     return {f"{each.name} {each.version}": "", **digests} | {
         _section(each.name) + name: str(value) for name, value in used.items()
     }

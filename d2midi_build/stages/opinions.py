@@ -69,10 +69,7 @@ def _others(params: Mapping[str, Any]) -> list[Transcriber]:
 def _models(params: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in _others(params):
-        of_one = listening.models(each, params)
-        found |= {
-            f"{each.name}/{name}" if len(digest) == 64 else name: digest for name, digest in of_one.items()
-        }
+        found |= listening.models(each, params, f"{each.name}/")
     return found | (listening.vocals_digests() if found else {})
 
 

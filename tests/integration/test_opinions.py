@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -62,6 +64,14 @@ def heard_twice(
     shutil.copytree(built[0], root)
     assert build(list(read_sources(dances / "list.txt")), root, two).ran == {"opinions": {"done": 2}}
     return root
+
+
+@pytest.fixture
+def music_box() -> ModuleType:
+    """Weights of MT3 that play a tune."""
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    return importlib.import_module("tests.transcribers.mt3.music_box")
 
 
 def test_the_notes_stay_the_primary_s_and_each_has_what_the_other_says(
@@ -232,12 +242,13 @@ def test_sheets_where_opinions_differ_are_sent_first_and_notes_that_only_one_hea
 
 
 def test_mt3_as_the_primary_and_how_it_computes_is_no_part_of_the_key(
-    heard_twice: Path, dances: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    heard_twice: Path,
+    dances: Path,
+    recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    music_box: ModuleType,
 ) -> None:
-    pytest.importorskip("torch")
-    pytest.importorskip("safetensors")
-    from tests.transcribers.mt3 import music_box
-
     music_box.register(tmp_path, monkeypatch)
     root = tmp_path / "workspace"
     shutil.copytree(heard_twice, root)
@@ -279,13 +290,14 @@ class GettingOn(Silent):
 
 
 def test_others_listen_without_the_weights_of_the_primary(
-    built: tuple[Path, Summary], dances: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: tuple[Path, Summary],
+    dances: Path,
+    recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    music_box: ModuleType,
 ) -> None:
     """Piano weights name no instruments: who compares must not ask those that have their name by now."""
-    pytest.importorskip("torch")
-    pytest.importorskip("safetensors")
-    from tests.transcribers.mt3 import music_box
-
     music_box.register(tmp_path, monkeypatch)
     root, sources = tmp_path / "workspace", list(read_sources(dances / "list.txt"))
     shutil.copytree(built[0], root)
@@ -314,12 +326,13 @@ def test_others_listen_without_the_weights_of_the_primary(
 
 
 def test_weights_exchanged_during_a_build_are_not_taken_for_the_old_ones(
-    heard_twice: Path, dances: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    heard_twice: Path,
+    dances: Path,
+    recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    music_box: ModuleType,
 ) -> None:
-    pytest.importorskip("torch")
-    pytest.importorskip("safetensors")
-    from tests.transcribers.mt3 import music_box
-
     music_box.register(tmp_path, monkeypatch)
     root, weights = tmp_path / "workspace", tmp_path / "mine.safetensors"
     shutil.copytree(heard_twice, root)
@@ -345,12 +358,13 @@ def test_weights_exchanged_during_a_build_are_not_taken_for_the_old_ones(
 
 
 def test_a_clip_without_opinions_is_as_good_as_others(
-    built: tuple[Path, Summary], dances: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: tuple[Path, Summary],
+    dances: Path,
+    recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    music_box: ModuleType,
 ) -> None:
-    pytest.importorskip("torch")
-    pytest.importorskip("safetensors")
-    from tests.transcribers.mt3 import music_box
-
     music_box.register(tmp_path, monkeypatch)
     root, weights = tmp_path / "workspace", tmp_path / "mine.safetensors"
     shutil.copytree(built[0], root)
@@ -406,12 +420,9 @@ def test_others_listen_before_the_dance_was_looked_at(
     assert whole["status"] == "done"
 
 
-def test_nobody_is_asked_any_more_on_the_command_line(
-    heard_twice: Path, dances: Path, two: Recipe, tmp_path: Path
-) -> None:
-    root, recipe = tmp_path / "workspace", tmp_path / "recipe.toml"
+def test_nobody_is_asked_any_more_on_the_command_line(heard_twice: Path, two: Recipe, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
     shutil.copytree(heard_twice, root)
-    recipe.write_text(two.to_toml())
     before = [each.confidence for each in candidates(Workspace.open(root))]
     remember(
         Workspace.open(root), remembered(Workspace.open(root))[0], two.with_field("transcribe.others", ())
@@ -449,13 +460,14 @@ def test_an_update_of_what_comes_with_d2midi_is_told(
 
 
 def test_a_workspace_knows_the_weights_it_was_built_with(
-    heard_twice: Path, dances: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    heard_twice: Path,
+    dances: Path,
+    recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    music_box: ModuleType,
 ) -> None:
     """Built with some weights, others tried, back to the first; then others under their name, then none."""
-    pytest.importorskip("torch")
-    pytest.importorskip("safetensors")
-    from tests.transcribers.mt3 import music_box
-
     root = tmp_path / "workspace"
     shutil.copytree(heard_twice, root)
     sources = list(read_sources(dances / "list.txt"))

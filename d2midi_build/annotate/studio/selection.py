@@ -181,10 +181,8 @@ def _missing(workspace: Workspace, found: Sequence[Sheet]) -> npt.NDArray[np.flo
     alone = table.filter(pc.invert(table.column("in_primary")))  # not where the machine could not hear it
     if not len(alone):
         return np.zeros(len(found))
-    n_others = int(
-        tables.metadata(path).get(manifests.OTHERS, 0)
-    )  # older tables tell of those who heard something
-    n_others = n_others or pc.count_distinct(table.column("transcriber")).as_py()
+    told = tables.metadata(path).get(manifests.OTHERS)  # older tables only know those who heard something
+    n_others = int(told) if told else pc.count_distinct(table.column("transcriber")).as_py()
     place, there = _places(alone, found)
     p_note = tables.to_numpy(alone.column("p_note"))[there]
     return np.asarray(np.bincount(place, weights=p_note, minlength=len(found)) / n_others)
